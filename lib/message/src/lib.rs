@@ -1,0 +1,33 @@
+//! One message: its header, its MIME structure, its envelope, and its bytes as IMAP and POP3 send them.
+//!
+//! Messages are what strangers sent, stored with LF, CRLF or both. This crate never fails on them, never reads a file,
+//! and needs time and memory that are bounded: time by the length of the message, memory by [`HEADER_MAX`],
+//! [`FIELDS_MAX`], [`PARTS_MAX`] and [`DEPTH_MAX`]. A message need not be in memory as a whole: [`Parser`], [`Crlf`],
+//! [`CrlfSize`] and [`HeaderEnd`] take it in chunks of any size.
+//!
+//! Clients see every line end as CRLF and a NUL as 0x80 (RFC 3501 forbids NUL even in literals), so each place in a
+//! message has two offsets: in the stored bytes, and in what clients see. A [`Mark`] holds both.
+//!
+//! Obeys RFC 3501 (6.4.5, 7.4.2, 9), RFC 5322 and RFC 2045 to 2047, 2183, 2231 (parameters pass as they are).
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod bodystructure;
+mod crlf;
+mod envelope;
+mod header;
+mod mark;
+mod nstring;
+mod parser;
+mod part;
+#[cfg(test)]
+mod readback;
+mod value;
+
+pub use crlf::{Crlf, CrlfSize, crlf_size};
+pub use envelope::write_envelope;
+pub use header::{Choice, Field, Fields, HEADER_MAX, HeaderEnd, header_end, select};
+pub use mark::{Mark, Span};
+pub use parser::{DEPTH_MAX, FIELDS_MAX, PARTS_MAX, Parser, structure};
+pub use part::{Content, Part, Piece};

@@ -1,0 +1,32 @@
+//! What we say that we can, in one place; a name stands here only when the command behind it works.
+
+/// May a password come over this connection in the clear?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plaintext {
+    /// Local, or encrypted.
+    Allowed,
+    /// Not here.
+    Refused,
+}
+
+/// IMAP, once logged in.
+pub const IMAP: &str = "IMAP4rev1 LITERAL+ ID IDLE NAMESPACE UNSELECT CHILDREN";
+
+/// IMAP, to a stranger.
+pub fn imap_login(plaintext: Plaintext) -> &'static str {
+    match plaintext {
+        Plaintext::Allowed => "IMAP4rev1 LITERAL+ SASL-IR ID AUTH=PLAIN AUTH=LOGIN",
+        Plaintext::Refused => "IMAP4rev1 LITERAL+ SASL-IR ID LOGINDISABLED",
+    }
+}
+
+/// POP3, once logged in: the lines of `CAPA`.
+pub const POP3: &[&str] = &["TOP", "UIDL", "RESP-CODES", "PIPELINING"];
+
+/// POP3, to a stranger: the lines of `CAPA`.
+pub fn pop3_login(plaintext: Plaintext) -> &'static [&'static str] {
+    match plaintext {
+        Plaintext::Allowed => &["TOP", "UIDL", "RESP-CODES", "PIPELINING", "USER", "SASL PLAIN LOGIN"],
+        Plaintext::Refused => &["TOP", "UIDL", "RESP-CODES", "PIPELINING"],
+    }
+}
