@@ -60,7 +60,7 @@ pub enum ToLogin {
         /// Why, for the client's eyes.
         text: String,
     },
-    /// Listen no more, end those that have not logged in, exit when nothing is left.
+    /// Listen no more, serve on those that you have, exit when none is left.
     Retire,
 }
 

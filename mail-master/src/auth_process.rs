@@ -1,0 +1,308 @@
+//! The auth process: its link (who may speak to it), and our own connection, on which a login's success becomes a
+//! user (mail-auth(7)). After a reload that changes what it was started with there is a new one; the old one stays until
+//! the last login process that uses it is gone.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::{Instant, SystemTime};
+
+use envdump::Environment;
+use fdpass::{Channel, Fill};
+use ioloop::{Interest, Ready};
+use log::{error, warn};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use slotmap::new_key_type;
+use wire::auth::{self, Line, ToAuth};
+
+use crate::admission::AdmissionKey;
+use crate::children::{End, Role};
+use crate::link::{Link, Open};
+use crate::master::{Master, Source};
+use crate::spawn::Spawn;
+
+new_key_type! {
+    /// Names one auth process.
+    pub(crate) struct AuthKey;
+}
+
+/// One auth process.
+#[derive(Debug)]
+pub(crate) struct AuthProcess {
+    pub(crate) pid: Pid,
+    pub(crate) since: SystemTime,
+    /// What it was started with: whether a reload needs another one.
+    environment: Environment,
+    link: Link,
+    link_key: usize,
+    answers: Answers,
+    answers_key: usize,
+    pub(crate) retired: bool,
+}
+
+/// Our connection to its master side, in the authentication protocol's own lines.
+#[derive(Debug)]
+struct Answers {
+    channel: Channel,
+    interest: Interest,
+    greeted: bool,
+    last_request: u32,
+    pending: HashMap<u32, AdmissionKey>,
+}
+
+impl Master {
+    /// The auth process that new logins are made at.
+    pub(crate) fn current_auth(&self) -> Option<AuthKey> {
+        self.auths.iter().find(|(_, auth)| !auth.retired).map(|(key, _)| key)
+    }
+
+    /// Starts one where there is none, and links the login processes to it.
+    pub(crate) fn keep_auth(&mut self) {
+        if self.current_auth().is_some() || !self.children.may_start(Role::Auth, Instant::now()) {
+            return;
+        }
+        if let Err(why) = self.start_auth() {
+            self.child_failed(Role::Auth, &why);
+            return;
+        }
+        for login in self.logins.keys().collect::<Vec<_>>() {
+            if self.logins.get(login).is_some_and(|login| login.auth.is_none()) {
+                self.link_to_auth(login);
+            }
+        }
+    }
+
+    /// Has the auth process replaced if the configuration of now would start it differently.
+    pub(crate) fn renew_auth(&mut self) {
+        // One that cannot be made is told when the new process is started.
+        let wanted = self.config.auth_environment().ok();
+        for auth in self.auths.values_mut() {
+            auth.retired |= wanted.as_ref() != Some(&auth.environment);
+        }
+        self.keep_auth();
+    }
+
+    fn start_auth(&mut self) -> io::Result<()> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let environment = self.config.auth_environment().map_err(io::Error::other)?;
+        let (program, arguments) =
+            self.jailed(&self.config.server.auth_user, &[], self.config.program("mail-auth"), &[]);
+        let spawn = Spawn {
+            program,
+            arguments,
+            environment: environment.clone(),
+            descriptors: vec![(0, theirs.into())],
+            ..Spawn::default()
+        };
+        let (asking, answering) = UnixStream::pair()?;
+        let mut channel = Channel::new(asking)?;
+        channel.queue(Line::new("VERSION").with("1").with("1").to_bytes(), None);
+        channel.flush()?;
+        let (mut link, link_key) =
+            self.new_link(ours, auth::assembler(), auth::version_line()).map_err(io::Error::other)?;
+        link.send(ToAuth::Master.to_bytes(), Some(answering.into()), &self.io).map_err(io::Error::other)?;
+        let answers_key = self.source(Source::Unborn);
+        self.io.watch(&channel, answers_key, Interest::Read)?;
+        let pid = match self.start_child(Role::Auth, spawn, "auth: ".to_owned(), LOG_RATE) {
+            Ok(pid) => pid,
+            Err(why) => {
+                link.close(&self.io);
+                self.io.unwatch(&channel)?;
+                self.forget_source(link_key);
+                self.forget_source(answers_key);
+                return Err(why);
+            }
+        };
+        let answers = Answers {
+            channel,
+            interest: Interest::Read,
+            greeted: false,
+            last_request: 0,
+            pending: HashMap::new(),
+        };
+        let since = SystemTime::now();
+        let key = self.auths.insert(AuthProcess {
+            pid,
+            since,
+            environment,
+            link,
+            link_key,
+            answers,
+            answers_key,
+            retired: false,
+        });
+        self.own_source(link_key, Source::AuthLink(key));
+        self.own_source(answers_key, Source::AuthMaster(key));
+        Ok(())
+    }
+
+    /// Tells an auth process something on its link; one that does not take it is ended.
+    pub(crate) fn tell_auth(&mut self, key: AuthKey, message: &ToAuth, fd: Option<OwnedFd>) {
+        let Some(auth) = self.auths.get_mut(key) else { return };
+        if let Err(why) = auth.link.send(message.to_bytes(), fd, &self.io) {
+            self.drop_auth(key, &why.to_string());
+        }
+    }
+
+    /// Its link says nothing that matters here, but it ends.
+    pub(crate) fn on_auth_link(&mut self, key: AuthKey, ready: Ready) {
+        let Some(auth) = self.auths.get_mut(key) else { return };
+        let open = auth.link.proceed(ready, &self.io).and_then(|open| {
+            while auth.link.next()?.is_some() {}
+            Ok(open)
+        });
+        match open {
+            Ok(Open::Yes) => {}
+            Ok(Open::No) => self.forget_auth(key),
+            Err(why) => self.drop_auth(key, &why.to_string()),
+        }
+    }
+
+    /// Asks what a login's authentication ended in. False: auth cannot be asked.
+    pub(crate) fn ask_auth(
+        &mut self,
+        key: AuthKey,
+        login: Pid,
+        auth_id: u32,
+        admission: AdmissionKey,
+    ) -> bool {
+        let Some(auth) = self.auths.get_mut(key) else { return false };
+        let answers = &mut auth.answers;
+        answers.last_request = answers.last_request.wrapping_add(1);
+        let request = answers.last_request;
+        let line =
+            Line::new("REQUEST").with(request.to_string()).with(login.to_string()).with(auth_id.to_string());
+        answers.pending.insert(request, admission);
+        answers.channel.queue(line.to_bytes(), None);
+        if answers.channel.backlog() > Channel::FULL {
+            self.drop_auth(key, "it does not read our requests");
+            return false;
+        }
+        self.flush_to_auth(key)
+    }
+
+    fn flush_to_auth(&mut self, key: AuthKey) -> bool {
+        let Some(auth) = self.auths.get_mut(key) else { return false };
+        let answers = &mut auth.answers;
+        let done = answers.channel.flush().and_then(|flushed| {
+            let interest = if flushed { Interest::Read } else { Interest::Both };
+            if interest != answers.interest {
+                self.io.rewatch(&answers.channel, auth.answers_key, interest)?;
+                answers.interest = interest;
+            }
+            Ok(())
+        });
+        if let Err(why) = done {
+            self.drop_auth(key, &why.to_string());
+            return false;
+        }
+        true
+    }
+
+    /// Answers have come, or requests can be sent again.
+    pub(crate) fn on_auth_answers(&mut self, key: AuthKey, ready: Ready) {
+        if ready.writable && !self.flush_to_auth(key) {
+            return;
+        }
+        if !ready.readable {
+            return;
+        }
+        let Some(auth) = self.auths.get_mut(key) else { return };
+        let ended = match auth.answers.channel.fill() {
+            Ok(fill) => fill == Fill::Ended,
+            Err(why) => return self.drop_auth(key, &why.to_string()),
+        };
+        loop {
+            let Some(auth) = self.auths.get_mut(key) else { return };
+            match auth.answers.channel.next_line() {
+                Ok(Some(line)) => {
+                    if let Err(why) = self.auth_says(key, &Line::parse(&line)) {
+                        return self.drop_auth(key, why);
+                    }
+                }
+                Ok(None) => break,
+                Err(why) => return self.drop_auth(key, &why.to_string()),
+            }
+        }
+        if ended {
+            self.drop_auth(key, "it closed our connection");
+        }
+    }
+
+    fn auth_says(&mut self, key: AuthKey, line: &Line) -> Result<(), &'static str> {
+        let Some(auth) = self.auths.get_mut(key) else { return Ok(()) };
+        match line.word() {
+            "VERSION" if line.number(1) == Some(auth::VERSION.0) => auth.answers.greeted = true,
+            "VERSION" => return Err("it speaks another version of the authentication protocol"),
+            _ if !auth.answers.greeted => return Err("it did not begin with its version"),
+            "USER" | "NOTFOUND" | "FAIL" => {
+                let request = line.number(1).ok_or("its answer has no number")?;
+                // An answer for one whose login is gone meanwhile is nobody's.
+                if let Some(admission) = auth.answers.pending.remove(&request) {
+                    self.identified(admission, line);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Ends an auth process that does not keep to the protocol.
+    fn drop_auth(&mut self, key: AuthKey, why: &str) {
+        let Some(auth) = self.auths.get(key) else { return };
+        if self.shutdown.is_none() {
+            error!("mail-auth, pid {}: {why}; ending it", auth.pid);
+        }
+        self.signal_child(auth.pid, Signal::SIGKILL);
+        self.forget_auth(key);
+    }
+
+    /// An auth process is no more.
+    pub(crate) fn auth_ended(&mut self, pid: Pid, _end: End) {
+        let key = self.auths.iter().find(|(_, auth)| auth.pid == pid).map(|(key, _)| key);
+        if let Some(key) = key {
+            self.forget_auth(key);
+        }
+    }
+
+    /// Who waits for it is refused; the login processes get another one.
+    fn forget_auth(&mut self, key: AuthKey) {
+        let Some(auth) = self.auths.remove(key) else { return };
+        auth.link.close(&self.io);
+        self.forget_source(auth.link_key);
+        // The connection is closed with what holds it, whatever the loop says.
+        let _ = self.io.unwatch(&auth.answers.channel);
+        self.forget_source(auth.answers_key);
+        for login in self.logins.values_mut().filter(|login| login.auth == Some(key)) {
+            login.auth = None;
+        }
+        if !auth.answers.pending.is_empty() {
+            warn!("mail-auth is gone, {} logins wait for it in vain", auth.answers.pending.len());
+        }
+        for admission in auth.answers.pending.into_values() {
+            self.refuse_internal(admission);
+        }
+    }
+
+    /// Lets go of auth processes of earlier configurations that no login uses any more: they end by themselves.
+    pub(crate) fn stop_unused_auths(&mut self) {
+        let unused: Vec<AuthKey> = self
+            .auths
+            .iter()
+            .filter(|(key, auth)| {
+                auth.retired
+                    && auth.answers.pending.is_empty()
+                    && !self.logins.values().any(|login| login.auth == Some(*key))
+            })
+            .map(|(key, _)| key)
+            .collect();
+        for key in unused {
+            self.forget_auth(key);
+        }
+    }
+}
+
+/// Log lines a second of a process that answers for everybody.
+const LOG_RATE: u32 = 1000;

@@ -1,0 +1,274 @@
+//! The one account of who is connected: by (protocol, user, address), and by worker.
+//!
+//! An entry is reserved before anybody is offered the client, so that what is pending counts too, committed when a
+//! worker is told to serve it, and closed once. Nothing here does I/O; what a limit or a list needs is asked here.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use slotmap::SecondaryMap;
+use wire::{ConnectionId, Protocol};
+
+use crate::pool::WorkerKey;
+
+/// What the limit counts: a user's connections from one address.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Group {
+    pub(crate) protocol: Protocol,
+    pub(crate) user: String,
+    pub(crate) address: IpAddr,
+}
+
+/// Whether the limit applies to an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// It counts, and is refused from this many on; 0 is no limit.
+    Limit(u32),
+    /// A master user's login: it neither counts nor is refused.
+    Exempt,
+}
+
+/// How far a client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Not served by anybody yet.
+    Reserved,
+    /// A worker was told to serve it.
+    Committed,
+}
+
+/// One client.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) group: Rc<Group>,
+    pub(crate) stage: Stage,
+    pub(crate) worker: Option<WorkerKey>,
+    pub(crate) since: SystemTime,
+    counted: bool,
+}
+
+/// There are this many already.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(crate) struct Exceeded(pub(crate) u32);
+
+/// See above.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    entries: HashMap<ConnectionId, Entry>,
+    counts: HashMap<Rc<Group>, u32>,
+    workers: SecondaryMap<WorkerKey, BTreeSet<ConnectionId>>,
+    last_id: u32,
+}
+
+impl Ledger {
+    /// Reserves a place for a client of `group`, under an id that nobody has.
+    pub(crate) fn reserve(
+        &mut self,
+        group: Group,
+        counting: Counting,
+        now: SystemTime,
+    ) -> Result<ConnectionId, Exceeded> {
+        let (group, count) = match self.counts.get_key_value(&group) {
+            Some((known, &count)) => (known.clone(), count),
+            None => (Rc::new(group), 0),
+        };
+        let counted = match counting {
+            Counting::Limit(limit) if limit > 0 && count >= limit => return Err(Exceeded(count)),
+            Counting::Limit(_) => true,
+            Counting::Exempt => false,
+        };
+        if counted {
+            self.counts.insert(group.clone(), count + 1);
+        }
+        let id = self.free_id();
+        self.entries.insert(id, Entry { group, stage: Stage::Reserved, worker: None, since: now, counted });
+        Ok(id)
+    }
+
+    /// Counts up, over 0 and over those in use.
+    fn free_id(&mut self) -> ConnectionId {
+        loop {
+            self.last_id = self.last_id.wrapping_add(1);
+            if let Some(id) = NonZeroU32::new(self.last_id).map(ConnectionId)
+                && !self.entries.contains_key(&id)
+            {
+                return id;
+            }
+        }
+    }
+
+    /// Puts a client into a worker's account, out of the one it was in.
+    pub(crate) fn assign(&mut self, id: ConnectionId, worker: WorkerKey) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let before = entry.worker.replace(worker);
+        self.leave(id, before);
+        if let Some(ids) = self.workers.entry(worker) {
+            ids.or_default().insert(id);
+        }
+    }
+
+    /// Takes a client out of its worker's account; it stays reserved.
+    pub(crate) fn unassign(&mut self, id: ConnectionId) {
+        let before = self.entries.get_mut(&id).and_then(|entry| entry.worker.take());
+        self.leave(id, before);
+    }
+
+    fn leave(&mut self, id: ConnectionId, worker: Option<WorkerKey>) {
+        if let Some(ids) = worker.and_then(|worker| self.workers.get_mut(worker)) {
+            ids.remove(&id);
+        }
+    }
+
+    /// A worker was told to serve it.
+    pub(crate) fn commit(&mut self, id: ConnectionId) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.stage = Stage::Committed;
+        }
+    }
+
+    /// The client is gone. Its entry, the first time; none after.
+    pub(crate) fn close(&mut self, id: ConnectionId) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        self.leave(id, entry.worker);
+        if entry.counted
+            && let Some(count) = self.counts.get_mut(&entry.group)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&entry.group);
+            }
+        }
+        Some(entry)
+    }
+
+    /// A worker is no more. Its clients have been closed or taken out before.
+    pub(crate) fn forget_worker(&mut self, worker: WorkerKey) {
+        self.workers.remove(worker);
+    }
+
+    /// One client.
+    pub(crate) fn entry(&self, id: ConnectionId) -> Option<&Entry> {
+        self.entries.get(&id)
+    }
+
+    /// How many clients are in a worker's account.
+    pub(crate) fn clients(&self, worker: WorkerKey) -> usize {
+        self.workers.get(worker).map_or(0, BTreeSet::len)
+    }
+
+    /// The clients in a worker's account, by id.
+    pub(crate) fn of_worker(&self, worker: WorkerKey) -> impl Iterator<Item = ConnectionId> {
+        self.workers.get(worker).into_iter().flatten().copied()
+    }
+
+    /// Every client, by id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Entry)> {
+        let mut all: Vec<_> = self.entries.iter().map(|(id, entry)| (*id, entry)).collect();
+        all.sort_by_key(|(id, _)| *id);
+        all.into_iter()
+    }
+
+    /// How many clients there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use slotmap::SlotMap;
+
+    fn group(user: u8) -> Group {
+        Group { protocol: Protocol::Imap, user: format!("u{user}"), address: [127, 0, 0, 1].into() }
+    }
+
+    fn reserve(ledger: &mut Ledger, user: u8) -> Result<ConnectionId, Exceeded> {
+        ledger.reserve(group(user), Counting::Limit(2), SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn what_is_pending_counts() {
+        let mut ledger = Ledger::default();
+        let first = reserve(&mut ledger, 1).unwrap();
+        reserve(&mut ledger, 1).unwrap();
+        assert_eq!(reserve(&mut ledger, 1), Err(Exceeded(2)));
+        assert!(reserve(&mut ledger, 2).is_ok());
+        ledger.close(first).unwrap();
+        assert!(reserve(&mut ledger, 1).is_ok());
+    }
+
+    #[test]
+    fn a_client_is_closed_once() {
+        let mut ledger = Ledger::default();
+        let id = reserve(&mut ledger, 1).unwrap();
+        assert!(ledger.close(id).is_some());
+        assert!(ledger.close(id).is_none());
+        assert_eq!((ledger.len(), ledger.counts.len()), (0, 0));
+    }
+
+    #[test]
+    fn protocols_and_addresses_count_apart() {
+        let mut ledger = Ledger::default();
+        for protocol in Protocol::ALL {
+            for address in [IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2])] {
+                let group = Group { protocol, user: "u".to_owned(), address };
+                ledger.reserve(group, Counting::Limit(1), SystemTime::UNIX_EPOCH).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_master_user_neither_counts_nor_is_refused() {
+        let mut ledger = Ledger::default();
+        for _ in 0..3 {
+            ledger.reserve(group(1), Counting::Exempt, SystemTime::UNIX_EPOCH).unwrap();
+        }
+        reserve(&mut ledger, 1).unwrap();
+        reserve(&mut ledger, 1).unwrap();
+        assert!(ledger.reserve(group(1), Counting::Exempt, SystemTime::UNIX_EPOCH).is_ok());
+    }
+
+    #[test]
+    fn ids_pass_over_0_and_those_in_use() {
+        let mut ledger = Ledger { last_id: u32::MAX - 1, ..Ledger::default() };
+        let ids: Vec<_> = (0..3).map(|user| reserve(&mut ledger, user).unwrap().0.get()).collect();
+        assert_eq!(ids, [u32::MAX, 1, 2]);
+        ledger.last_id = 0;
+        assert_eq!(reserve(&mut ledger, 9).unwrap().0.get(), 3);
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order, the counts are those that counting anew would give.
+        #[test]
+        fn the_account_is_always_exact(steps in proptest::collection::vec((0u8..5, 0u8..4, 0usize..8), 0..200)) {
+            let mut ledger = Ledger::default();
+            let mut keys = SlotMap::<WorkerKey, ()>::with_key();
+            let workers = [keys.insert(()), keys.insert(())];
+            let mut ids = Vec::new();
+            for (what, user, pick) in steps {
+                let id = ids.get(pick % ids.len().max(1)).copied();
+                match (what, id) {
+                    (0 | 1, _) => ids.extend(reserve(&mut ledger, user)),
+                    (2, Some(id)) => ledger.assign(id, workers[pick % 2]),
+                    (3, Some(id)) => ledger.unassign(id),
+                    (4, Some(id)) => drop(ledger.close(id)),
+                    _ => {}
+                }
+                for user in 0..4 {
+                    let count = ledger.entries.values().filter(|e| *e.group == group(user)).count();
+                    prop_assert_eq!(ledger.counts.get(&group(user)).map_or(0, |c| *c as usize), count);
+                    prop_assert!(count <= 2);
+                }
+                for worker in workers {
+                    let count = ledger.entries.values().filter(|e| e.worker == Some(worker)).count();
+                    prop_assert_eq!(ledger.clients(worker), count);
+                }
+            }
+        }
+    }
+}

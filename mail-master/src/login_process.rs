@@ -1,0 +1,260 @@
+//! The login processes: enough of them that listen, each linked to the master and to auth (mail-login(7)).
+//!
+//! They speak to strangers, so nothing that one says is believed beyond what it may do: a malformed line ends that
+//! process, and whose authentication a request names is asked of auth under the pid that the master knows.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime};
+
+use ioloop::Ready;
+use log::{error, warn};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use slotmap::new_key_type;
+use wire::auth::ToAuth;
+use wire::login::{FromLogin, ToLogin};
+use wire::{Protocol, login};
+
+use crate::auth_process::AuthKey;
+use crate::children::{End, Role};
+use crate::config::Account;
+use crate::link::{Link, Lost, Open};
+use crate::master::{Master, Source};
+use crate::spawn::Spawn;
+
+new_key_type! {
+    /// Names one login process.
+    pub(crate) struct LoginKey;
+}
+
+/// One login process.
+#[derive(Debug)]
+pub(crate) struct LoginProcess {
+    pub(crate) pid: Pid,
+    pub(crate) protocol: Protocol,
+    pub(crate) generation: u32,
+    pub(crate) link: Link,
+    pub(crate) key: usize,
+    /// The auth process that its authentications are made at.
+    pub(crate) auth: Option<AuthKey>,
+    pub(crate) retired: bool,
+    /// How many clients it has that have not logged in, as it says.
+    pub(crate) clients: u32,
+    pub(crate) since: SystemTime,
+}
+
+impl Master {
+    /// Starts login processes until enough of them listen.
+    pub(crate) fn keep_logins(&mut self) {
+        if self.reload.as_ref().is_some_and(|reload| reload.is_first()) {
+            return;
+        }
+        for settings in self.config.clone().served() {
+            let protocol = settings.protocol;
+            let alone = settings.login_process_per_connection;
+            while self.children.may_start(Role::Login(protocol), Instant::now()) {
+                let own = || self.logins.iter().filter(|(_, login)| login.protocol == protocol);
+                let listening =
+                    own().filter(|(_, login)| !login.retired && (login.clients == 0 || !alone)).count();
+                if listening >= settings.login_processes_count.get() as usize {
+                    break;
+                }
+                if own().count() >= settings.login_max_processes_count.get() as usize {
+                    if listening == 0 {
+                        self.end_oldest_login(protocol);
+                    }
+                    break;
+                }
+                if let Err(why) = self.start_login(protocol) {
+                    self.child_failed(Role::Login(protocol), &why);
+                }
+            }
+        }
+    }
+
+    fn start_login(&mut self, protocol: Protocol) -> io::Result<()> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let listeners = self.listeners.of(protocol)?;
+        let mut environment = self.config.login_environment(protocol).map_err(io::Error::other)?;
+        environment.set("LISTEN_FDS", listeners.len().to_string()).map_err(io::Error::other)?;
+        let mut descriptors = vec![(0, theirs.into())];
+        descriptors.extend((3..).zip(listeners));
+        let (program, arguments) =
+            self.jailed(&self.config.server.login_user, &[], self.config.program("mail-login"), &[]);
+        let spawn = Spawn { program, arguments, environment, descriptors, ..Spawn::default() };
+        let (link, key) =
+            self.new_link(ours, login::assembler(), login::version_line()).map_err(io::Error::other)?;
+        let prefix = format!("{protocol}-login: ");
+        let pid = match self.start_child(Role::Login(protocol), spawn, prefix, LOG_RATE) {
+            Ok(pid) => pid,
+            Err(why) => {
+                link.close(&self.io);
+                self.forget_source(key);
+                return Err(why);
+            }
+        };
+        let login = self.logins.insert(LoginProcess {
+            pid,
+            protocol,
+            generation: self.generation,
+            link,
+            key,
+            auth: None,
+            retired: false,
+            clients: 0,
+            since: SystemTime::now(),
+        });
+        self.own_source(key, Source::Login(login));
+        self.link_to_auth(login);
+        Ok(())
+    }
+
+    /// The command that makes `program` run as `account` with these capabilities and nothing else; as it is where the
+    /// master is not root and cannot give anything up.
+    pub(crate) fn jailed(
+        &self,
+        account: &Account,
+        capabilities: &[&str],
+        program: PathBuf,
+        arguments: &[String],
+    ) -> (PathBuf, Vec<OsString>) {
+        let own = arguments.iter().map(OsString::from);
+        if !self.host.is_root() {
+            return (program, own.collect());
+        }
+        let mut all: Vec<OsString> = vec!["--user".into(), account.ids.uid.to_string().into()];
+        all.extend(["--group".into(), account.ids.gid.to_string().into()]);
+        for capability in capabilities {
+            all.extend(["--keep-cap".into(), capability.into()]);
+        }
+        all.extend(["--".into(), program.into()]);
+        all.extend(own);
+        (self.config.program("mail-jail"), all)
+    }
+
+    /// Gives a login process a connection to the auth process of now, in place of the one that it had.
+    pub(crate) fn link_to_auth(&mut self, key: LoginKey) {
+        let Some(auth) = self.current_auth() else { return };
+        let Some(login) = self.logins.get_mut(key) else { return };
+        let pid = login.pid;
+        let given = UnixStream::pair().map_err(Lost::from).and_then(|(ours, theirs)| {
+            login.link.send(ToLogin::Auth.to_bytes(), Some(ours.into()), &self.io)?;
+            login.auth = Some(auth);
+            Ok(theirs)
+        });
+        match given {
+            Ok(theirs) => {
+                let message = ToAuth::Client { pid: pid.as_raw().unsigned_abs() };
+                self.tell_auth(auth, &message, Some(theirs.into()));
+            }
+            Err(why) => self.drop_login(key, &why),
+        }
+    }
+
+    /// A login process has said something, or reads again.
+    pub(crate) fn on_login(&mut self, key: LoginKey, ready: Ready) {
+        let Some(login) = self.logins.get_mut(key) else { return };
+        let mut open = login.link.proceed(ready, &self.io);
+        loop {
+            let Some(login) = self.logins.get_mut(key) else { return };
+            let message = match login.link.next() {
+                Ok(Some(record)) => FromLogin::parse(&record).map_err(Lost::from),
+                Ok(None) => break,
+                Err(why) => Err(why),
+            };
+            let done = match message {
+                Ok(Some(FromLogin::Request(request))) => match login.link.descriptor("request") {
+                    Ok(client) => {
+                        self.admit(key, request, client);
+                        Ok(())
+                    }
+                    Err(why) => Err(why),
+                },
+                Ok(Some(FromLogin::Greeted(id))) => {
+                    self.greeted(key, id);
+                    Ok(())
+                }
+                Ok(Some(FromLogin::Clients(count))) => {
+                    login.clients = count;
+                    self.keep_logins();
+                    Ok(())
+                }
+                Ok(None) => Ok(()),
+                Err(why) => Err(why),
+            };
+            if let Err(why) = done {
+                open = Err(why);
+                break;
+            }
+        }
+        match open {
+            Ok(Open::Yes) => {}
+            // Its end is told when it is reaped; until then there is nothing more to hear.
+            Ok(Open::No) => self.forget_login(key),
+            Err(why) => self.drop_login(key, &why),
+        }
+    }
+
+    /// Tells a login process something; one that does not take it is ended.
+    pub(crate) fn tell_login(&mut self, key: LoginKey, message: &ToLogin) {
+        let Some(login) = self.logins.get_mut(key) else { return };
+        if let Err(why) = login.link.send(message.to_bytes(), None, &self.io) {
+            self.drop_login(key, &why);
+        }
+    }
+
+    /// Ends a login process that does not keep to the protocol.
+    fn drop_login(&mut self, key: LoginKey, why: &Lost) {
+        let Some(login) = self.logins.get(key) else { return };
+        if self.shutdown.is_none() {
+            error!("{}-login, pid {}: {why}; ending it", login.protocol, login.pid);
+        }
+        self.signal_child(login.pid, Signal::SIGKILL);
+        self.forget_login(key);
+    }
+
+    /// Where no more can be started and none listens, the one that has waited longest makes room.
+    fn end_oldest_login(&mut self, protocol: Protocol) {
+        let own = self.logins.iter().filter(|(_, login)| login.protocol == protocol);
+        let Some((_, oldest)) = own.min_by_key(|(_, login)| login.since) else { return };
+        warn!("{}-login: login_max_processes_count is reached, ending pid {}", protocol, oldest.pid);
+        self.signal_child(oldest.pid, Signal::SIGTERM);
+    }
+
+    /// Lets the login processes of earlier configurations finish what they have.
+    pub(crate) fn retire_logins(&mut self) {
+        let old: Vec<LoginKey> = self.logins.keys().collect();
+        for key in old {
+            if let Some(login) = self.logins.get_mut(key) {
+                login.retired = true;
+            }
+            self.tell_login(key, &ToLogin::Retire);
+        }
+    }
+
+    /// A login process is no more: all that it had achieved at auth is void.
+    pub(crate) fn login_ended(&mut self, pid: Pid, _end: End) {
+        let key = self.logins.iter().find(|(_, login)| login.pid == pid).map(|(key, _)| key);
+        if let Some(key) = key {
+            self.forget_login(key);
+        }
+        let message = ToAuth::Gone { pid: pid.as_raw().unsigned_abs() };
+        for auth in self.auths.keys().collect::<Vec<_>>() {
+            self.tell_auth(auth, &message, None);
+        }
+    }
+
+    fn forget_login(&mut self, key: LoginKey) {
+        let Some(login) = self.logins.remove(key) else { return };
+        login.link.close(&self.io);
+        self.forget_source(login.key);
+        self.login_gone(key);
+        self.stop_unused_auths();
+    }
+}
+
+/// Log lines a second of a process that may have hundreds of clients.
+const LOG_RATE: u32 = 1000;

@@ -1,0 +1,308 @@
+//! Starting mail processes, and what their death means for those whom they served.
+
+use std::collections::BTreeSet;
+use std::ffi::{CStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use envdump::Environment;
+use log::{error, info};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::Pid;
+use wire::{ConnectionId, Protocol, handoff};
+
+use crate::admission::Offer;
+use crate::children::{End, Role};
+use crate::config::{self, ProtocolSettings};
+use crate::environ::{ClientFacts, Form, client_environment, spare_environment};
+use crate::expand::Variables;
+use crate::master::{Master, Source};
+use crate::person::Person;
+use crate::pool::{Share, Wanted, Worker, WorkerKey};
+use crate::spawn::Spawn;
+
+impl Master {
+    /// Whether one more may be started now.
+    pub(crate) fn may_start_worker(&self, protocol: Protocol) -> bool {
+        let most = self.config.server.max_mail_processes.get() as usize;
+        if self.pool.workers.len() >= most {
+            error!("{protocol}: max_mail_processes = {most} is reached, no client is taken");
+            return false;
+        }
+        true
+    }
+
+    /// A client's whole environment, for a process that others may share, or for its own.
+    pub(crate) fn client_environment(&self, offer: &Offer) -> Result<Environment, String> {
+        let request = &offer.request;
+        let settings = self.config.protocol(request.protocol);
+        let form = match settings.share() {
+            None => Form::Alone,
+            Some(config::Share::All) => Form::Shared,
+            Some(_) => Form::Dropped,
+        };
+        let facts = ClientFacts {
+            id: offer.id,
+            person: &offer.person,
+            local: request.local,
+            remote: request.remote,
+            tag: &request.tag,
+            secured: request.secured,
+            form,
+            pid: None,
+        };
+        client_environment(settings, &facts).map_err(|why| why.to_string())
+    }
+
+    /// Starts a process that speaks the hand-off, with its first client: what it inherits is what a `client` message would
+    /// have brought, and from there on there is one path.
+    pub(crate) fn start_worker_with(
+        &mut self,
+        wanted: Wanted,
+        alone: bool,
+        offer: Offer,
+    ) -> Result<(), String> {
+        let environment = self.client_environment(&offer)?;
+        let person = (wanted.share != Share::All).then(|| offer.person.clone());
+        let started = self.start_linked(wanted, alone, environment, person.as_deref(), Some(offer.client));
+        let key = started.map_err(|why| format!("starting a mail process: {why}"))?;
+        if let Some(worker) = self.pool.workers.get_mut(key) {
+            worker.offered.insert(offer.id);
+        }
+        self.ledger.assign(offer.id, key);
+        Ok(())
+    }
+
+    /// Starts a process that speaks the hand-off and has no client yet.
+    pub(crate) fn start_spare(
+        &mut self,
+        settings: &ProtocolSettings,
+        generation: u32,
+    ) -> io::Result<WorkerKey> {
+        let wanted = Wanted { protocol: settings.protocol, generation, share: Share::All };
+        let environment = spare_environment(settings).map_err(io::Error::other)?;
+        self.start_linked(wanted, false, environment, None, None)
+    }
+
+    fn start_linked(
+        &mut self,
+        kind: Wanted,
+        alone: bool,
+        mut environment: Environment,
+        person: Option<&Person>,
+        client: Option<OwnedFd>,
+    ) -> io::Result<WorkerKey> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let marker = File::from(memfd_create(WORKING, MFdFlags::MFD_CLOEXEC)?);
+        environment.set("WORKING_FD", WORKING_NUMBER.to_string()).map_err(io::Error::other)?;
+        let mut descriptors =
+            vec![(0, theirs.into()), (WORKING_NUMBER, marker.as_fd().try_clone_to_owned()?)];
+        descriptors.extend(client.map(|client| (CLIENT_NUMBER, client)));
+        let settings = self.settings_of(&kind);
+        let (command, words) = self.command_of(&kind);
+        let shared = kind.share == Share::All;
+        let (program, arguments) = if shared {
+            self.jailed(&self.config.server.mail_base_user, &["setuid", "setgid"], command, &words)
+        } else {
+            (command, words.into_iter().map(OsString::from).collect())
+        };
+        let own = person.filter(|_| !shared);
+        let spawn = Spawn {
+            program,
+            arguments,
+            environment,
+            descriptors,
+            credentials: own.map(|person| person.credentials.clone()).filter(|_| self.host.is_root()),
+            umask: Some(settings.umask.0),
+            chroot: own.and_then(|person| chroot_of(person, &settings)),
+            nice: own.and_then(|person| person.nice),
+            ..Spawn::default()
+        };
+        let variables = Variables::of_many(kind.protocol.name().as_bytes(), b"");
+        let prefix = settings.mail_log_prefix.expand(&variables).unwrap_or_default();
+        let clients = u32::try_from(settings.clients_per_process()).unwrap_or(u32::MAX);
+        let rate = self.config.server.mail_log_max_lines_per_sec.saturating_mul(clients);
+        let role = Role::Mail(kind.protocol);
+        let prefix = String::from_utf8_lossy(&prefix).into_owned();
+        let (link, source) =
+            self.new_link(ours, handoff::assembler(), handoff::version_line()).map_err(io::Error::other)?;
+        let pid = match self.start_child(role, spawn, prefix, rate) {
+            Ok(pid) => pid,
+            Err(why) => {
+                link.close(&self.io);
+                self.forget_source(source);
+                return Err(why);
+            }
+        };
+        let worker = Worker::new(pid, kind, SystemTime::now());
+        let worker = Worker { alone, link: Some(link), marker: Some(marker), source, ..worker };
+        let key = self.pool.workers.insert(worker);
+        self.own_source(source, Source::Worker(key));
+        Ok(key)
+    }
+
+    /// Starts a process for one client, on its descriptors 0 and 1, that is this client's user for good.
+    pub(crate) fn start_private_worker(&mut self, offer: Offer) -> io::Result<()> {
+        let environment = self.client_environment(&offer).map_err(io::Error::other)?;
+        let protocol = offer.request.protocol;
+        let kind = Wanted { protocol, generation: self.generation, share: Share::Private };
+        let settings = self.settings_of(&kind);
+        let (program, words) = self.command_of(&kind);
+        let person = &offer.person;
+        make_blocking(&offer.client)?;
+        let home = person.home.clone().map(|home| PathBuf::from(OsString::from_vec(home)));
+        let spawn = Spawn {
+            program,
+            arguments: words.into_iter().map(OsString::from).collect(),
+            environment,
+            descriptors: vec![(1, offer.client.try_clone()?), (0, offer.client)],
+            credentials: Some(person.credentials.clone()).filter(|_| self.host.is_root()),
+            umask: Some(settings.umask.0),
+            chroot: chroot_of(person, &settings),
+            directory: home,
+            nice: person.nice,
+            address_space: Some(settings.mail_process_size.0).filter(|bytes| *bytes > 0),
+        };
+        let address = offer.request.remote.0.to_string();
+        let local = offer.request.local.0.to_string();
+        let uid = person.credentials.uid.to_string();
+        let variables = Variables {
+            user: person.user.as_bytes(),
+            home: person.home.as_deref(),
+            service: protocol.name().as_bytes(),
+            local_ip: local.as_bytes(),
+            remote_ip: address.as_bytes(),
+            pid: b"",
+            uid: uid.as_bytes(),
+        };
+        let prefix = settings.mail_log_prefix.expand(&variables).unwrap_or_default();
+        let rate = self.config.server.mail_log_max_lines_per_sec;
+        let role = Role::Mail(protocol);
+        let pid = self.start_child(role, spawn, String::from_utf8_lossy(&prefix).into_owned(), rate)?;
+        let key = self.pool.workers.insert(Worker::new(pid, kind, SystemTime::now()));
+        self.ledger.assign(offer.id, key);
+        self.ledger.commit(offer.id);
+        Ok(())
+    }
+
+    /// A mail process is no more. What it said before is heard first; then its clients are gone, and those that it was
+    /// offered and not yet told to serve are tried elsewhere.
+    pub(crate) fn worker_ended(&mut self, pid: Pid, end: End) {
+        let Some(key) = self.pool.by_pid(pid) else { return };
+        if let Some(link) = self.pool.workers.get_mut(key).and_then(|worker| worker.link.as_mut()) {
+            link.drain();
+            if let Err(why) = self.hear_worker(key) {
+                error!("mail process {pid}: {why}");
+            }
+        }
+        self.probe_failed_if(key);
+        self.report_complete(key);
+        let Some(mut worker) = self.pool.workers.remove(key) else { return };
+        if let Some(timer) = worker.empty.take() {
+            self.timers.cancel(timer);
+        }
+        if let Some(link) = worker.link.take() {
+            link.close(&self.io);
+            self.forget_source(worker.source);
+        }
+        self.account_for_death(key, &worker, end);
+        self.ledger.forget_worker(key);
+    }
+
+    fn account_for_death(&mut self, key: WorkerKey, worker: &Worker, end: End) {
+        let mine: BTreeSet<ConnectionId> = self.ledger.of_worker(key).collect();
+        let guilty = worker.works_for().filter(|id| mine.contains(id));
+        let mut users = BTreeSet::new();
+        for id in mine.difference(&worker.offered) {
+            let Some(entry) = self.ledger.close(*id) else { continue };
+            users.insert(entry.group.user.clone());
+            if guilty == Some(*id) && end != End::Exit(0) {
+                self.blame(&entry.group.user);
+            }
+        }
+        if worker.kind.share != Share::Private && !users.is_empty() {
+            let users: Vec<String> = users.into_iter().collect();
+            error!(
+                "{}: mail process {} {end}: sessions of {} users lost: {}",
+                worker.kind.protocol,
+                worker.pid,
+                users.len(),
+                users.join(", ")
+            );
+        }
+        if self.shutdown.is_some() {
+            return;
+        }
+        for id in &worker.offered {
+            match guilty {
+                Some(other) if other != *id => self.not_taken(key, *id),
+                _ => self.worker_died_of(key, *id),
+            }
+        }
+        if worker.retired {
+            info!(
+                "{}: mail process {} of an earlier configuration has ended",
+                worker.kind.protocol, worker.pid
+            );
+        }
+    }
+
+    fn settings_of(&self, kind: &Wanted) -> std::rc::Rc<ProtocolSettings> {
+        let reload = self.reload.as_ref().filter(|reload| reload.generation() == kind.generation);
+        reload.map_or(&self.config, |reload| reload.config()).protocol(kind.protocol).clone()
+    }
+
+    fn command_of(&self, kind: &Wanted) -> (PathBuf, Vec<String>) {
+        let reload = self.reload.as_ref().filter(|reload| reload.generation() == kind.generation);
+        reload.map_or(&self.config, |reload| reload.config()).mail_command(kind.protocol)
+    }
+}
+
+/// Where a client or its user is to be locked into a directory, and which.
+fn chroot_of(person: &Person, settings: &ProtocolSettings) -> Option<PathBuf> {
+    let own = person.chroot.clone().map(|root| PathBuf::from(OsString::from_vec(root)));
+    own.or_else(|| settings.mail_chroot.clone())
+}
+
+/// A program that knows nothing of us expects descriptors that wait.
+fn make_blocking(client: &OwnedFd) -> io::Result<()> {
+    let flags = OFlag::from_bits_truncate(fcntl(client, FcntlArg::F_GETFL)?);
+    fcntl(client, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// What the memory file is called in which a worker says for whom it works, and its number there.
+const WORKING: &CStr = c"mail-working";
+const WORKING_NUMBER: i32 = 4;
+/// The number of the client that a worker is born with.
+const CLIENT_NUMBER: i32 = 3;
+
+impl Worker {
+    fn new(pid: Pid, kind: Wanted, since: SystemTime) -> Self {
+        Self {
+            pid,
+            kind,
+            alone: false,
+            link: None,
+            hello: None,
+            full: false,
+            retired: false,
+            offered: BTreeSet::new(),
+            withdrawn: BTreeSet::new(),
+            marker: None,
+            since,
+            empty: None,
+            pinged: None,
+            silent: false,
+            source: 0,
+            reporting: false,
+            report: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! A configuration coming into force: the first one, and those that a reload brings.
+//!
+//! It is checked whole before anything changes: read, its addresses bound, and where processes are shared, a spare of
+//! each mail program started, which must speak mail-handoff(7). Only then it replaces the one before; the workers and
+//! login processes of that one serve on whom they have.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ioloop::TimerId;
+use log::{error, info, warn};
+
+use crate::config::{self, Config, Share};
+use crate::control::ControlKey;
+use crate::listener::Listeners;
+use crate::master::{Master, Timer};
+use crate::pool::WorkerKey;
+
+/// A configuration that is being tried.
+#[derive(Debug)]
+pub(crate) struct Reload {
+    config: Rc<Config>,
+    generation: u32,
+    /// None: they are those of the master already.
+    listeners: Option<Listeners>,
+    /// The spares that have not said hello yet.
+    waiting: BTreeSet<WorkerKey>,
+    timer: TimerId,
+    /// Who asked, and wants to know.
+    control: Option<ControlKey>,
+}
+
+impl Reload {
+    /// Whether the server starts with it.
+    pub(crate) fn is_first(&self) -> bool {
+        self.listeners.is_none()
+    }
+
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    pub(crate) fn config(&self) -> &Rc<Config> {
+        &self.config
+    }
+}
+
+impl Master {
+    /// Brings the first configuration into force.
+    pub(crate) fn begin(&mut self) {
+        self.try_config(self.config.clone(), self.generation, None, None);
+    }
+
+    /// Reads the configuration again. When it comes into force, or does not, is told in the log and to `control`.
+    ///
+    /// # Errors
+    /// Why nothing changes.
+    pub(crate) fn begin_reload(&mut self, control: Option<ControlKey>) -> Result<(), String> {
+        let read = self.read_config();
+        match read {
+            Ok((config, listeners)) => {
+                self.try_config(Rc::new(config), self.generation + 1, Some(listeners), control);
+                Ok(())
+            }
+            Err(why) => {
+                for line in why.lines() {
+                    error!("{line}");
+                }
+                error!("the configuration was not read again, the one of before stays in force");
+                Err(why)
+            }
+        }
+    }
+
+    fn read_config(&self) -> Result<(Config, Listeners), String> {
+        if self.reload.is_some() || self.shutdown.is_some() {
+            return Err("another reload, or the start or stop, is under way".to_owned());
+        }
+        let (config, report) =
+            config::load(&self.config.path, &self.host).map_err(|report| report.to_string())?;
+        for line in report.lines() {
+            warn!("{line}");
+        }
+        if config.server.base_dir != self.config.server.base_dir {
+            return Err("base_dir cannot change while the server runs: stop it and start it again".to_owned());
+        }
+        let before = self.listeners.try_clone().map_err(|why| format!("copying listeners: {why}"))?;
+        let listeners = Listeners::bind(&config, before)?;
+        Ok((config, listeners))
+    }
+
+    fn try_config(
+        &mut self,
+        config: Rc<Config>,
+        generation: u32,
+        listeners: Option<Listeners>,
+        control: Option<ControlKey>,
+    ) {
+        let timer = self.after(PROBE_TIME, Timer::Probe);
+        let waiting = BTreeSet::new();
+        self.reload = Some(Reload { config: config.clone(), generation, listeners, waiting, timer, control });
+        for settings in config.served().filter(|settings| settings.share().is_some()) {
+            match self.start_spare(settings, generation) {
+                Ok(key) => {
+                    if let Some(reload) = &mut self.reload {
+                        reload.waiting.insert(key);
+                    }
+                }
+                Err(why) => {
+                    let (program, _) = config.mail_command(settings.protocol);
+                    return self.give_config_up(&format!("starting {}: {why}", program.display()));
+                }
+            }
+        }
+        self.take_config_if_tried();
+    }
+
+    /// A worker has said hello: if it is a spare that was waited for, it speaks the hand-off.
+    pub(crate) fn probe_answered(&mut self, key: WorkerKey) {
+        let Some(reload) = &mut self.reload else { return };
+        if !reload.waiting.remove(&key) {
+            return;
+        }
+        let protocol = self.pool.workers.get(key).map(|worker| worker.kind.protocol);
+        let useful =
+            protocol.is_some_and(|protocol| reload.config.protocol(protocol).share() == Some(Share::All));
+        if useful {
+            self.keep_worker(key);
+        } else {
+            // Where processes belong to a user or a uid, one that belongs to nobody has served its purpose.
+            self.stop_if_empty(key);
+        }
+        self.take_config_if_tried();
+    }
+
+    /// A worker is gone or not linked any more: if it is a spare that was waited for, it does not speak the hand-off.
+    pub(crate) fn probe_failed_if(&mut self, key: WorkerKey) {
+        let Some(reload) = &mut self.reload else { return };
+        if !reload.waiting.remove(&key) {
+            return;
+        }
+        let protocol = self.pool.workers.get(key).map(|worker| worker.kind.protocol);
+        let why = protocol.map_or_else(String::new, |protocol| {
+            let (program, _) = reload.config.mail_command(protocol);
+            does_not_speak(protocol.name(), &program.display().to_string())
+        });
+        self.give_config_up(&why);
+    }
+
+    /// A spare has had its time to say hello.
+    pub(crate) fn probe_timed_out(&mut self) {
+        let first = self.reload.as_ref().and_then(|reload| reload.waiting.first().copied());
+        if let Some(key) = first {
+            self.probe_failed_if(key);
+        }
+    }
+
+    fn take_config_if_tried(&mut self) {
+        let Some(reload) = self.reload.take_if(|reload| reload.waiting.is_empty()) else { return };
+        self.timers.cancel(reload.timer);
+        match reload.listeners {
+            None => {
+                self.keep_children();
+                self.ping_workers();
+                info!("mail-master {} is ready", env!("CARGO_PKG_VERSION"));
+            }
+            Some(listeners) => {
+                self.config = reload.config;
+                self.generation = reload.generation;
+                self.listeners = listeners;
+                if let Err(why) = self.sink.open(&self.config.server, true) {
+                    error!("{why}; the log goes where it went before");
+                }
+                self.retire_workers();
+                self.retire_logins();
+                self.renew_auth();
+                self.keep_children();
+                self.stop_unused_auths();
+                info!("the configuration was read again, generation {}", self.generation);
+            }
+        }
+        if let Some(control) = reload.control {
+            self.reload_answered(control, Ok(()));
+        }
+    }
+
+    /// The configuration that was tried does not come into force.
+    fn give_config_up(&mut self, why: &str) {
+        let Some(reload) = self.reload.take() else { return };
+        self.timers.cancel(reload.timer);
+        error!("{why}");
+        let spares: Vec<WorkerKey> = self
+            .pool
+            .workers
+            .iter()
+            .filter(|(_, worker)| worker.kind.generation == reload.generation)
+            .map(|(key, _)| key)
+            .collect();
+        for key in spares {
+            if let Some(worker) = self.pool.workers.get(key) {
+                self.signal_child(worker.pid, nix::sys::signal::Signal::SIGKILL);
+            }
+        }
+        if reload.is_first() {
+            self.fail_start(why.to_owned());
+        } else {
+            error!("the configuration was not read again, the one of before stays in force");
+        }
+        if let Some(control) = reload.control {
+            self.reload_answered(control, Err(why.to_owned()));
+        }
+    }
+}
+
+fn does_not_speak(protocol: &str, program: &str) -> String {
+    format!(
+        "{program}: does not speak mail-handoff(7), so it cannot serve many clients: \
+         write 'mail_process_per_connection = yes' in protocol {protocol}, or name another mail_executable"
+    )
+}
+
+/// How long a mail program may take to say hello.
+const PROBE_TIME: Duration = Duration::from_secs(10);
