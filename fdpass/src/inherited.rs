@@ -1,7 +1,8 @@
 //! Descriptors that a process was born with, by their numbers. The crate's one fence for `unsafe`.
 //!
-//! Two owners of one number would close it under each other. What tells them apart is close-on-exec: a descriptor
-//! that came through exec(3) does not have it, and all that this process makes or takes afterwards does.
+//! Two owners of one number would close it under each other. What tells them apart is close-on-exec: a
+//! descriptor that came through exec(3) does not have it, and all that this process makes or takes afterwards
+//! does.
 #![allow(unsafe_code)]
 
 use std::io::{self, ErrorKind};
@@ -12,9 +13,8 @@ use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 /// Takes over the descriptor that this process was born with as `number`, and makes it close-on-exec.
 /// Each can be taken once; 0, 1 and 2 belong to [`std::io`], which can clone them.
 ///
-/// # Errors
-/// `InvalidInput` for 0, 1, 2 and below, EBADF where nothing is open under that number, `AlreadyExists` where what
-/// is open there was not inherited, or is taken.
+/// # Errors `InvalidInput` for 0, 1, 2 and below, EBADF where nothing is open under that number,
+/// `AlreadyExists` where what is open there was not inherited, or is taken.
 pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     if number <= 2 {
         return Err(io::Error::new(ErrorKind::InvalidInput, "the standard streams cannot be taken"));

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::config::{LogTo, ServerSettings};
+use crate::config::{Config, LogTo};
 
 /// The logger of the process. `main` makes it live as long as the process.
 #[derive(Debug)]
@@ -47,7 +47,8 @@ impl LogSink {
     ///
     /// # Errors
     /// Which file or socket cannot be opened; all stays as it was then.
-    pub(crate) fn open(&self, settings: &ServerSettings, stderr: bool) -> io::Result<()> {
+    pub(crate) fn open(&self, config: &Config, stderr: bool) -> io::Result<()> {
+        let settings = &config.server;
         let open = |to: &LogTo| match to {
             LogTo::Stderr if stderr => Ok(Outlet::Stderr),
             LogTo::Stderr | LogTo::Syslog => syslog(),
@@ -59,7 +60,8 @@ impl LogSink {
             facility: settings.syslog_facility.0,
         };
         *self.outlets.lock().unwrap_or_else(PoisonError::into_inner) = outlets;
-        log::set_max_level(LevelFilter::Debug);
+        let debug = config.served().any(|settings| settings.mail_debug);
+        log::set_max_level(if debug { LevelFilter::Debug } else { LevelFilter::Info });
         Ok(())
     }
 }

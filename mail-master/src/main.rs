@@ -124,10 +124,10 @@ fn serve(config: Config, host: Host, foreground: bool) -> Result<(), String> {
     let mut pid_file = PidFile::take(&base_dir)?;
     if !foreground {
         let stderr = config.server.log_path != LogTo::Stderr;
-        sink.open(&config.server, stderr).map_err(|why| why.to_string())?;
+        sink.open(&config, stderr).map_err(|why| why.to_string())?;
         nix::unistd::daemon(true, false).map_err(|why| format!("going into the background: {why}"))?;
     }
-    sink.open(&config.server, foreground).map_err(|why| why.to_string())?;
+    sink.open(&config, foreground).map_err(|why| why.to_string())?;
     pid_file.write()?;
     Master::new(config, host, std::env::var_os("TZ"), sink)?.run()
 }

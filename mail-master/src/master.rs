@@ -218,7 +218,7 @@ impl Master {
     }
 
     fn reopen_logs(&mut self) {
-        if let Err(why) = self.sink.open(&self.config.server, true) {
+        if let Err(why) = self.sink.open(&self.config, true) {
             error!("{why}; the log goes where it went before");
         }
     }

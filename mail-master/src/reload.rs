@@ -169,7 +169,7 @@ impl Master {
                 self.config = reload.config;
                 self.generation = reload.generation;
                 self.listeners = listeners;
-                if let Err(why) = self.sink.open(&self.config.server, true) {
+                if let Err(why) = self.sink.open(&self.config, true) {
                     error!("{why}; the log goes where it went before");
                 }
                 self.retire_workers();

@@ -1,4 +1,5 @@
 //! Which descriptors can be read or written: level-triggered, so that what a turn leaves over is told again.
+#![allow(unsafe_code)]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};

@@ -21,12 +21,14 @@ pub fn imap_login(plaintext: Plaintext) -> &'static str {
 }
 
 /// POP3, once logged in: the lines of `CAPA`.
-pub const POP3: &[&str] = &["TOP", "UIDL", "RESP-CODES", "PIPELINING"];
+pub const POP3: &[&str] = &["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"];
 
 /// POP3, to a stranger: the lines of `CAPA`.
 pub fn pop3_login(plaintext: Plaintext) -> &'static [&'static str] {
     match plaintext {
-        Plaintext::Allowed => &["TOP", "UIDL", "RESP-CODES", "PIPELINING", "USER", "SASL PLAIN LOGIN"],
-        Plaintext::Refused => &["TOP", "UIDL", "RESP-CODES", "PIPELINING"],
+        Plaintext::Allowed => {
+            &["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "USER", "SASL PLAIN LOGIN"]
+        }
+        Plaintext::Refused => &["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"],
     }
 }
