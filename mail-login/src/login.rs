@@ -299,6 +299,9 @@ impl Login {
             why => log::error!("link to auth: {why}"),
         }
         self.auth.disconnect(&self.io);
+        if let Some(master) = &mut self.master {
+            master.say(&FromLogin::AuthLost, None);
+        }
     }
 
     /// Takes no more clients, and sends those away that have not logged in.

@@ -60,12 +60,14 @@ impl Master {
 
     /// Starts one where there is none, and links the login processes to it.
     pub(crate) fn keep_auth(&mut self) {
-        if self.current_auth().is_some() || !self.children.may_start(Role::Auth, Instant::now()) {
-            return;
-        }
-        if let Err(why) = self.start_auth() {
-            self.child_failed(Role::Auth, &why);
-            return;
+        if self.current_auth().is_none() {
+            if !self.children.may_start(Role::Auth, Instant::now()) {
+                return;
+            }
+            if let Err(why) = self.start_auth() {
+                self.child_failed(Role::Auth, &why);
+                return;
+            }
         }
         for login in self.logins.keys().collect::<Vec<_>>() {
             if self.logins.get(login).is_some_and(|login| login.auth.is_none()) {

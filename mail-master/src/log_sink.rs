@@ -108,7 +108,8 @@ impl Outlet {
             Level::Info => ("Info", libc::LOG_INFO),
             Level::Debug | Level::Trace => ("Debug", libc::LOG_DEBUG),
         };
-        let text = format!("{level}: {}", record.args());
+        // Names and texts of users, clients and workers are in there.
+        let text = journal::without_controls(&format!("{level}: {}", record.args()));
         let _ = match self {
             Self::Stderr if !has_room(io::stderr().as_fd()) => Ok(()),
             Self::Stderr => writeln!(io::stderr(), "{} mail-master: {text}", now()),

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use ioloop::Ready;
 use log::{error, warn};
@@ -22,7 +22,7 @@ use crate::auth_process::AuthKey;
 use crate::children::{End, Role};
 use crate::config::Account;
 use crate::link::{Link, Lost, Open};
-use crate::master::{Master, Source};
+use crate::master::{Master, Source, Timer};
 use crate::spawn::Spawn;
 
 new_key_type! {
@@ -177,6 +177,12 @@ impl Master {
                     self.greeted(key, id);
                     Ok(())
                 }
+                Ok(Some(FromLogin::AuthLost)) => {
+                    login.auth = None;
+                    // Not at once: auth may be about to end, or may not like this login.
+                    self.after(AUTH_WAIT, Timer::Children);
+                    Ok(())
+                }
                 Ok(Some(FromLogin::Clients(count))) => {
                     login.clients = count;
                     self.keep_logins();
@@ -256,5 +262,7 @@ impl Master {
     }
 }
 
+/// How long a login whose link to auth was lost waits for the next.
+const AUTH_WAIT: Duration = Duration::from_millis(200);
 /// Log lines a second of a process that may have hundreds of clients.
 const LOG_RATE: u32 = 1000;

@@ -20,6 +20,8 @@ pub enum FromLogin {
     Greeted(u64),
     /// How many clients it has now that have not logged in.
     Clients(u32),
+    /// It has no link to auth any more, and needs another.
+    AuthLost,
 }
 
 /// A client that is to be handed over.
@@ -100,6 +102,7 @@ impl FromLogin {
             }
             Self::Greeted(id) => Record::new("greeted").with_text("id", id),
             Self::Clients(count) => Record::new("clients").with_text("count", count),
+            Self::AuthLost => Record::new("auth-lost"),
         }
         .to_bytes()
     }
@@ -121,6 +124,7 @@ impl FromLogin {
             }),
             "greeted" => Self::Greeted(record.value("id")?),
             "clients" => Self::Clients(record.value("count")?),
+            "auth-lost" => Self::AuthLost,
             _ => return Ok(None),
         }))
     }
@@ -203,6 +207,7 @@ mod tests {
             FromLogin::Request(plain),
             FromLogin::Greeted(3),
             FromLogin::Clients(4),
+            FromLogin::AuthLost,
         ];
         for message in from {
             assert_eq!(FromLogin::parse(&record(message.to_bytes())), Ok(Some(message)));

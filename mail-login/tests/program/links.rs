@@ -27,6 +27,7 @@ fn who_has_not_been_answered_when_auth_is_restarted_is_asked_about_again() {
     let (id, _) = auth.question();
     drop(auth);
     world.logged("link to auth: closed by its other end");
+    world.master().auth_lost();
     let mut auth = world.auth();
     assert_eq!(auth.question(), (id, ALICE.to_owned()));
     auth.write(&format!("OK\t{id}\tuser=alice\n"));
@@ -43,6 +44,7 @@ fn an_auth_that_speaks_nonsense_is_dropped_and_another_taken() {
     auth.write("OK\tx\n");
     auth.until_hung_up();
     world.logged("link to auth: malformed line");
+    world.master().auth_lost();
     world.auth().admit();
     assert_eq!(world.master().request().0.tag, "a");
 }

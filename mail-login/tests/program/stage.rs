@@ -218,6 +218,17 @@ impl Master {
         }
     }
 
+    /// It says that its link to auth is lost.
+    pub(crate) fn auth_lost(&mut self) {
+        loop {
+            match self.next().expect("the login is gone") {
+                (FromLogin::AuthLost, None) => return,
+                (FromLogin::Clients(_), None) => {}
+                (other, _) => panic!("{other:?} instead of auth-lost"),
+            }
+        }
+    }
+
     /// The next count of clients.
     pub(crate) fn clients(&mut self) -> u32 {
         match self.next().expect("the login is gone") {
