@@ -35,8 +35,8 @@ pub(crate) use value::{Account, LogTo, Share};
 
 use wire::Protocol;
 
-use crate::expand::Template;
 use database::Kind;
+use expand::Template;
 use gather::Gathered;
 use table::Reader;
 

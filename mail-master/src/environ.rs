@@ -12,9 +12,9 @@ use thiserror::Error;
 use wire::{ConnectionId, Protocol};
 
 use crate::config::{ProtocolSettings, upper};
-use crate::expand::{NoHome, Variables};
 use crate::person::Person;
 use crate::spawn::Credentials;
+use expand::{NoHome, Variables};
 
 /// What is known of a client when it is handed over.
 #[derive(Debug, Clone, Copy)]

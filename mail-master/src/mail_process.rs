@@ -21,11 +21,11 @@ use crate::admission::Offer;
 use crate::children::{End, Role};
 use crate::config::{self, ProtocolSettings};
 use crate::environ::{ClientFacts, Form, client_environment, spare_environment};
-use crate::expand::Variables;
 use crate::master::{Master, Source};
 use crate::person::Person;
 use crate::pool::{Share, Wanted, Worker, WorkerKey};
 use crate::spawn::Spawn;
+use expand::Variables;
 
 impl Master {
     /// Whether one more may be started now.

@@ -16,7 +16,6 @@ mod children;
 mod config;
 mod control;
 mod environ;
-mod expand;
 mod hand_off;
 mod ledger;
 mod link;

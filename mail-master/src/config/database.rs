@@ -9,7 +9,7 @@ use crate::config::foreign;
 use crate::config::host::Host;
 use crate::config::problem::{Place, Problem, Report};
 use crate::config::table::{Written, within};
-use crate::expand::Template;
+use expand::Template;
 
 /// A database, by what mail-auth knows of it.
 #[derive(Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use crate::config::problem::{Problem, Report};
 use crate::config::table::{Written, within};
 use crate::config::value::Fault;
 use crate::environ;
-use crate::expand::Template;
+use expand::Template;
 
 /// The entries that hold for a protocol; later ones win. What can be no variable is a problem in `report`.
 pub(super) fn read(

@@ -15,7 +15,7 @@ use crate::config::value::{
     LogTo, MailGroup, MailLocation, MailUser, Mechanisms, MegaBytes, Mode, Pop3LogoutFormat, Pop3Workarounds,
     Protocols, Share, UidlFormat, Value,
 };
-use crate::expand::Template;
+use expand::Template;
 
 settings! {
     /// What holds for the whole server, and cannot be set for one protocol.

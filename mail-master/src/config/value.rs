@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::host::Host;
-use crate::expand::{Template, Wrong};
+use expand::{Template, Wrong};
 
 mod account;
 mod address;

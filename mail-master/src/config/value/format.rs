@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Fault, Value, written};
 use crate::config::host::Host;
-use crate::expand::Template;
+use expand::Template;
 
 /// Where mail is; only maildir is served.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! A [`Template`] is read once, when the configuration is loaded, so that a variable that does not exist is an error
 //! there and not at a login. It must never fail on a client's bytes, and never put anything in but what it was given.
 //! Variables and modifiers are those of mail-master.conf(5), section VARIABLES.
+#![forbid(unsafe_code)]
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,33 +13,33 @@ use thiserror::Error;
 
 /// A text with variables in it, ready to be expanded for any number of clients.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Template {
+pub struct Template {
     text: String,
     parts: Vec<Part>,
 }
 
 /// What the variables stand for. `*` in place of each is what a process has that serves many.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Variables<'a> {
+pub struct Variables<'a> {
     /// `%u`, and by its parts `%n` and `%d`.
-    pub(crate) user: &'a [u8],
+    pub user: &'a [u8],
     /// `%h`; some users have none.
-    pub(crate) home: Option<&'a [u8]>,
+    pub home: Option<&'a [u8]>,
     /// `%s`: the protocol in upper case.
-    pub(crate) service: &'a [u8],
+    pub service: &'a [u8],
     /// `%l`: our address.
-    pub(crate) local_ip: &'a [u8],
+    pub local_ip: &'a [u8],
     /// `%r`: the client's address.
-    pub(crate) remote_ip: &'a [u8],
+    pub remote_ip: &'a [u8],
     /// `%p`: the process that serves the client.
-    pub(crate) pid: &'a [u8],
+    pub pid: &'a [u8],
     /// `%i`: the user's uid.
-    pub(crate) uid: &'a [u8],
+    pub uid: &'a [u8],
 }
 
 /// Why a text is no template.
 #[derive(Debug, Error, PartialEq, Eq, Clone)]
-pub(crate) enum Wrong {
+pub enum Wrong {
     /// A `%` with nothing that it could belong to.
     #[error("'{0}' names no variable; a percent sign itself is written %%")]
     Unknown(String),
@@ -53,14 +54,14 @@ pub(crate) enum Wrong {
 /// A client has not what a template asks for.
 #[derive(Debug, Error, PartialEq, Eq, Clone, Copy)]
 #[error("the user has no home directory, and the configuration needs one (%h)")]
-pub(crate) struct NoHome;
+pub struct NoHome;
 
 impl Template {
     /// Reads a text.
     ///
     /// # Errors
     /// [`Wrong`], with the part that is.
-    pub(crate) fn parse(text: &str) -> Result<Self, Wrong> {
+    pub fn parse(text: &str) -> Result<Self, Wrong> {
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some((literal, after)) = rest.split_once('%') {
@@ -85,7 +86,7 @@ impl Template {
     ///
     /// # Errors
     /// [`NoHome`] where the text has a `%h` and the client no home.
-    pub(crate) fn expand(&self, variables: &Variables<'_>) -> Result<Vec<u8>, NoHome> {
+    pub fn expand(&self, variables: &Variables<'_>) -> Result<Vec<u8>, NoHome> {
         let mut out = Vec::with_capacity(self.text.len() + variables.user.len());
         for part in &self.parts {
             match part {
@@ -97,12 +98,12 @@ impl Template {
     }
 
     /// Whether nothing is there, not even a literal.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
     /// The text as it was written.
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         &self.text
     }
 }
@@ -115,7 +116,7 @@ impl fmt::Debug for Template {
 
 impl<'a> Variables<'a> {
     /// Those of a process that serves many clients: `*` for whatever is a client's.
-    pub(crate) fn of_many(service: &'a [u8], pid: &'a [u8]) -> Self {
+    pub fn of_many(service: &'a [u8], pid: &'a [u8]) -> Self {
         let any = b"*";
         Self { user: any, home: Some(any), service, local_ip: any, remote_ip: any, pid, uid: any }
     }
