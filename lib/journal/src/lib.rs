@@ -12,7 +12,7 @@ pub use reader::{Entry, Reader};
 pub use writer::init;
 
 /// `text` with its control characters escaped: names and words of clients get into log lines.
-pub(crate) fn without_controls(text: &str) -> String {
+pub fn without_controls(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() { out.extend(c.escape_debug()) } else { out.push(c) }

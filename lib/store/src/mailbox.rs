@@ -1,0 +1,176 @@
+//! A mailbox as those see it who have it open: its state with a borrow around each call.
+
+mod message;
+
+use std::cell::RefCell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Instant;
+
+use nix::unistd::{AccessFlags, eaccess};
+
+pub use message::{Attributes, Change, Found, Message, MessageFile};
+
+use crate::dirs::Dirs;
+use crate::keywords::is_name;
+use crate::messages::Place;
+use crate::sync::{Locked, State};
+use crate::uidlist::{Fault, Reader};
+use crate::{Access, Error, Hook, Keyword, Now, Process, Step, Uid, View, lock};
+
+/// A mailbox, shared by all who have it open.
+pub struct Mailbox {
+    pub(crate) root: Rc<Path>,
+    pub(crate) state: RefCell<State>,
+    pub(crate) hooks: Rc<[Box<dyn Hook>]>,
+}
+
+/// Totals (STATUS).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Messages.
+    pub messages: u32,
+    /// Messages that no client has been told of as recent yet.
+    pub recent: u32,
+    /// Messages without `\Seen`.
+    pub unseen: u32,
+    /// The UID that the next message will have at least.
+    pub uid_next: u32,
+    /// UIDVALIDITY; 0 before the first sync.
+    pub uid_validity: u32,
+}
+
+impl Mailbox {
+    pub(crate) fn new(
+        process: Rc<Process>,
+        root: &Path,
+        control: Option<PathBuf>,
+        hooks: Rc<[Box<dyn Hook>]>,
+    ) -> Mailbox {
+        let root: Rc<Path> = root.into();
+        let state = State::new(process, Dirs::new(Rc::clone(&root)), control);
+        Mailbox { root, state: RefCell::new(state), hooks }
+    }
+
+    /// One turn towards agreement with the disk: looks for what changed, reads it, gives UIDs to new messages, and
+    /// moves them from new/ to cur/ if a read-write view is open. `budget` bounds the names and records handled in
+    /// this turn (each costs a microsecond or two, a moved message counts as ten). All who call drive the same scan.
+    ///
+    /// `Done`: all that was on disk when this call began is known (unless it changes faster than it can be read; then
+    /// the next call goes on). A call when nothing changed costs three `stat`s. During `Busy`, what has a UID is known
+    /// already, and only messages without one are missing.
+    ///
+    /// A mailbox that we may not write is read with UIDs that are ours alone and last as long as this model, where its
+    /// list has none. So is one on a full disk, until there is space.
+    pub fn sync(&self, now: Now, budget: usize) -> Result<Step<()>, Error> {
+        self.state.borrow_mut().sync(now, budget)
+    }
+
+    /// When `sync` should be called even if no watch says so: directories' time stamps may be too coarse to tell two
+    /// changes within a second apart.
+    pub fn recheck_at(&self) -> Option<Instant> {
+        self.state.borrow().recheck_at()
+    }
+
+    /// The directories (new, cur) to watch: whatever a client could see changes one of them. Events that matter are
+    /// names that appear, vanish or move.
+    pub fn watched(&self) -> [PathBuf; 2] {
+        let state = self.state.borrow();
+        [Place::New, Place::Cur].map(|place| state.dirs.dir(place))
+    }
+
+    /// Opens a view. To be called when `sync` is done: the view knows what the model knows, and is told of no change.
+    /// `ReadWrite` takes the recent messages. If messages wait in new/, the next `sync` moves them.
+    pub fn view(self: &Rc<Self>, access: Access) -> View {
+        View::new(self.clone(), access)
+    }
+
+    /// Totals, as of the last sync.
+    pub fn status(&self) -> Status {
+        self.state.borrow().model.status()
+    }
+
+    /// Names of the keywords by number, up to the last one that has a name or a message; those without a name are
+    /// `unknown-<n>`. Every one is an atom.
+    pub fn keywords(&self) -> Vec<String> {
+        let state = self.state.borrow();
+        state.keywords.names(state.model.messages.used()).collect()
+    }
+
+    /// The keyword with this name, if there is one.
+    pub fn find_keyword(&self, name: &str) -> Option<Keyword> {
+        self.state.borrow().keywords.find(name)
+    }
+
+    /// The keyword with this name, made if there is none. `None` if it is no atom, the mailbox has 26 already, or we
+    /// may not write.
+    pub fn keyword(&self, name: &str, now: Now) -> Result<Step<Option<Keyword>>, Error> {
+        let mut state = self.state.borrow_mut();
+        if let Some(keyword) = state.keywords.find(name) {
+            return Ok(Step::Done(Some(keyword)));
+        }
+        if !is_name(name.as_bytes()) {
+            return Ok(Step::Done(None));
+        }
+        let add = |state: &mut State| {
+            let control = state.control().to_owned();
+            // Another program may have added it before we had the lock.
+            state.keywords.refresh(&control)?;
+            match state.keywords.find(name) {
+                Some(keyword) => Ok(Some(keyword)),
+                None => state.keywords.add(&control, name, now),
+            }
+        };
+        Ok(match state.locked(now, add)? {
+            Locked::Done(keyword) => Step::Done(keyword),
+            Locked::Denied => Step::Done(None),
+            Locked::Busy => Step::Busy { retry_after: lock::RETRY },
+        })
+    }
+
+    /// May we change it? (Else SELECT says READ-ONLY.)
+    pub fn writable(&self) -> bool {
+        eaccess(&self.state.borrow().dirs.dir(Place::Cur), AccessFlags::W_OK).is_ok()
+    }
+
+    /// What the uidlist has as POP3 unique ids (key P), by UID: of messages that came from another server. Reads the
+    /// whole list; most have none.
+    pub fn pop3_ids(&self) -> Result<Vec<(Uid, Vec<u8>)>, Error> {
+        let path = self.state.borrow().control().join("dovecot-uidlist");
+        let mut ids = Vec::new();
+        let read = || -> Result<(), Fault> {
+            let Some(mut reader) = Reader::open(&path)? else { return Ok(()) };
+            while let Some((record, _)) = reader.next()? {
+                if let Some(id) = record.value(b'P').filter(|id| is_pop3_id(id)) {
+                    ids.push((record.uid, id.to_vec()));
+                }
+            }
+            Ok(())
+        };
+        match { read }() {
+            Err(Fault::Io(error)) => Err(error),
+            // A sync finds out about a broken list.
+            Ok(()) | Err(Fault::Broken(_)) => Ok(ids),
+        }
+    }
+
+    /// Its directory, for the log.
+    pub fn path(&self) -> PathBuf {
+        self.root.to_path_buf()
+    }
+}
+
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Mailbox").field(&self.root).finish()
+    }
+}
+
+/// RFC 1939, section 7: 1 to 70 printable characters.
+fn is_pop3_id(id: &[u8]) -> bool {
+    (1..=70).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+}
+
+#[cfg(test)]
+mod tests;

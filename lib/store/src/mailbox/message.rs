@@ -1,0 +1,209 @@
+//! What can be done with one message on disk: look, open, change flags, remove.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::errno::Errno;
+
+use crate::file::open_regular;
+use crate::messages::{Entry, Place, SEEN, TOUCHED};
+use crate::model::ViewKey;
+use crate::sync::State;
+use crate::{Error, Flags, Now, Uid, dirs, filename};
+
+/// What is known of a message without a look at the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its flags and keywords.
+    pub flags: Flags,
+    /// `\Recent`, in the view that was asked.
+    pub recent: bool,
+    /// RFC822.SIZE (line ends as CRLF), if known: from the name, from the uidlist, or remembered.
+    pub size: Option<u32>,
+    /// Size of the file, if its name says so.
+    pub file_size: Option<u64>,
+}
+
+/// What the disk says of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// Size of the file in bytes.
+    pub size: u64,
+    /// INTERNALDATE.
+    pub received: SystemTime,
+}
+
+/// An open message.
+#[derive(Debug)]
+pub struct MessageFile {
+    /// A regular file, close-on-exec, at its start.
+    pub file: File,
+    /// What it is like.
+    pub attributes: Attributes,
+}
+
+/// What came of work on a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Found<T> {
+    /// Done.
+    Here(T),
+    /// It is not where it was: bring [`crate::Mailbox::sync`] to its end, then ask again.
+    Moved,
+    /// It was expunged, or this view was never told of it.
+    Gone,
+}
+
+/// A change of flags, as STORE has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// These too.
+    Add(Flags),
+    /// These no longer.
+    Remove(Flags),
+    /// Exactly these.
+    Replace(Flags),
+}
+
+impl Change {
+    /// What comes of it.
+    pub fn apply(self, flags: Flags) -> Flags {
+        match self {
+            Change::Add(more) => flags.union(more),
+            Change::Remove(less) => flags.without(less),
+            Change::Replace(new) => new,
+        }
+    }
+}
+
+impl State {
+    /// What is known of a message.
+    pub(crate) fn message(&self, key: ViewKey, uid: Uid) -> Option<Message> {
+        let entry = self.model.entry(key, uid)?;
+        let base = self.model.messages.base(entry);
+        Some(Message {
+            uid,
+            flags: entry.flags,
+            recent: self.model.is_recent(key, entry),
+            size: Some(entry.size).filter(|&size| size != 0),
+            file_size: filename::number(base, b'S'),
+        })
+    }
+
+    /// Its name, up to the colon.
+    pub(crate) fn file_name(&self, key: ViewKey, uid: Uid) -> Option<Vec<u8>> {
+        Some(self.model.messages.base(self.model.entry(key, uid)?).to_vec())
+    }
+
+    pub(crate) fn attributes(&mut self, key: ViewKey, uid: Uid) -> Result<Found<Attributes>, Error> {
+        self.on_file(key, uid, "examine", |path| {
+            let meta = fs::symlink_metadata(path)?;
+            if meta.is_file() { Ok(attributes(&meta)) } else { Err(Errno::EINVAL.into()) }
+        })
+    }
+
+    pub(crate) fn open(&mut self, key: ViewKey, uid: Uid) -> Result<Found<MessageFile>, Error> {
+        self.on_file(key, uid, "open", |path| {
+            let file = open_regular(path)?;
+            let attributes = attributes(&file.metadata()?);
+            Ok(MessageFile { file, attributes })
+        })
+    }
+
+    /// Changes flags. Returns those before and after.
+    pub(crate) fn store(
+        &mut self,
+        key: ViewKey,
+        uid: Uid,
+        change: Change,
+        now: Now,
+    ) -> Result<Found<(Flags, Flags)>, Error> {
+        let Some(&entry) = self.model.entry(key, uid) else { return Ok(Found::Gone) };
+        let flags = change.apply(entry.flags);
+        if flags == entry.flags {
+            return Ok(Found::Here((flags, flags)));
+        }
+        let old = self.model.messages.info(&entry);
+        let info = filename::info(old.as_deref(), flags);
+        let to = self.dirs.file(Place::Cur, self.model.messages.base(&entry), Some(&info));
+        let before = self.dirs.times()?;
+        let renamed = self.on_file(key, uid, "rename", |from| match dirs::rename(from, &to) {
+            // Another file has the name. The next scan renames one of them.
+            Err(Errno::EEXIST) => Err(Errno::ENOENT.into()),
+            renamed => renamed.map_err(Into::into),
+        })?;
+        Ok(match renamed {
+            Found::Here(()) => {
+                self.changed(before, now)?;
+                let full = |_| Error::TooLarge(self.dirs.root().to_owned());
+                self.model.rename(uid, Place::Cur, Some(&info)).map_err(full)?;
+                if let Some(entry) = self.model.messages.entry_mut(uid) {
+                    entry.bits |= SEEN | TOUCHED;
+                }
+                self.model.knows(key, uid, entry.modified);
+                Found::Here((entry.flags, flags))
+            }
+            Found::Moved => Found::Moved,
+            Found::Gone => Found::Gone,
+        })
+    }
+
+    /// Removes a message. Returns its size, if its name says so.
+    pub(crate) fn expunge(&mut self, key: ViewKey, uid: Uid, now: Now) -> Result<Found<Option<u64>>, Error> {
+        let size = self.message(key, uid).and_then(|message| message.file_size);
+        let before = self.dirs.times()?;
+        let removed = self.on_file(key, uid, "remove", |path| fs::remove_file(path))?;
+        Ok(match removed {
+            Found::Here(()) => {
+                self.changed(before, now)?;
+                self.model.messages.mark_gone(uid);
+                Found::Here(size)
+            }
+            Found::Moved => Found::Moved,
+            Found::Gone => Found::Gone,
+        })
+    }
+
+    pub(crate) fn remember_size(&mut self, uid: Uid, size: u32) {
+        if let Some(entry) = self.model.messages.entry_mut(uid) {
+            entry.size = size;
+        }
+    }
+
+    /// Does `work` with a message's path.
+    fn on_file<T>(
+        &mut self,
+        key: ViewKey,
+        uid: Uid,
+        doing: &'static str,
+        work: impl FnOnce(&Path) -> io::Result<T>,
+    ) -> Result<Found<T>, Error> {
+        let Some(entry) = self.model.entry(key, uid) else { return Ok(Found::Gone) };
+        let path = self.file(entry);
+        match work(&path) {
+            Ok(done) => Ok(Found::Here(done)),
+            Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+                Errno::ENOENT => {
+                    self.doubt();
+                    Ok(Found::Moved)
+                }
+                Errno::EINVAL | Errno::ELOOP | Errno::ENXIO => Err(Error::NotAFile(path)),
+                _ => Err(Error::io(doing, &path)(error)),
+            },
+        }
+    }
+
+    /// Where a message's file is, or was when we looked.
+    pub(crate) fn file(&self, entry: &Entry) -> PathBuf {
+        let info = self.model.messages.info(entry);
+        self.dirs.file(entry.place(), self.model.messages.base(entry), info.as_deref())
+    }
+}
+
+fn attributes(meta: &fs::Metadata) -> Attributes {
+    Attributes { size: meta.len(), received: meta.modified().unwrap_or(UNIX_EPOCH) }
+}

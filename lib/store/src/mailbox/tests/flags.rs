@@ -1,0 +1,162 @@
+//! Flags, keywords, opening, expunging.
+
+use super::*;
+use crate::{Change, Error, Keyword};
+
+fn stored(view: &mut View, number: u32, change: Change, now: Now) -> Flags {
+    match view.store(uid(number), change, now).unwrap() {
+        Found::Here(flags) => flags,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn flags_are_in_the_name() {
+    let maildir = Maildir::new();
+    maildir.put_all(&["new/1.a", "cur/2.b:2,PS,X=1", "cur/3.c"]);
+    let mut view = maildir.synced().view(Access::ReadWrite);
+    let seen = flags(&[Flag::Seen]);
+    let now = maildir.now;
+    assert_eq!(stored(&mut view, 1, Change::Add(seen), now), seen);
+    assert_eq!(stored(&mut view, 2, Change::Remove(seen), now), Flags::NONE);
+    let two = flags(&[Flag::Draft, Flag::Deleted]);
+    assert_eq!(stored(&mut view, 2, Change::Add(two), now), two);
+    let both = flags(&[Flag::Answered, Flag::Flagged]);
+    assert_eq!(stored(&mut view, 3, Change::Replace(both), now), both);
+    assert_eq!(maildir.ls("cur"), ["1.a:2,S", "2.b:2,DPT,X=1", "3.c:2,FR"]);
+    assert!(maildir.tell(&mut view).is_empty());
+    assert_eq!(contents(&view).len(), 3);
+}
+
+#[test]
+fn another_view_is_told_of_a_change() {
+    let maildir = Maildir::new();
+    maildir.put("cur/1.a:2,");
+    let mut mine = maildir.synced().view(Access::ReadWrite);
+    let mut same_model = mine.mailbox().view(Access::ReadOnly);
+    let mut other_model = maildir.synced().view(Access::ReadOnly);
+    stored(&mut mine, 1, Change::Add(flags(&[Flag::Seen])), maildir.now);
+    for view in [&mut same_model, &mut other_model] {
+        assert_eq!(maildir.tell(view).flags, [(1, uid(1))]);
+    }
+    let error = same_model.store(uid(1), Change::Add(Flags::NONE), maildir.now).unwrap_err();
+    assert!(matches!(error, Error::ReadOnly));
+}
+
+#[test]
+fn a_renamed_message_is_found_after_a_sync() {
+    let maildir = Maildir::new();
+    maildir.put("cur/1.a:2,");
+    let mut view = maildir.synced().view(Access::ReadWrite);
+    maildir.mv("cur/1.a:2,", "cur/1.a:2,F");
+    assert!(matches!(view.open(uid(1)).unwrap(), Found::Moved));
+    maildir.sync(view.mailbox());
+    assert!(matches!(view.open(uid(1)).unwrap(), Found::Here(_)));
+    maildir.mv("cur/1.a:2,F", "cur/1.a:2,FT");
+    let seen = Change::Add(flags(&[Flag::Seen]));
+    assert_eq!(view.store(uid(1), seen, maildir.now).unwrap(), Found::Moved);
+    maildir.sync(view.mailbox());
+    let all = flags(&[Flag::Flagged, Flag::Seen, Flag::Deleted]);
+    assert_eq!(view.store(uid(1), seen, maildir.now).unwrap(), Found::Here(all));
+}
+
+#[test]
+fn a_message_that_vanished_is_gone_and_keeps_its_number_till_told() {
+    let maildir = Maildir::new();
+    maildir.put_all(&["cur/1.a:2,", "cur/2.b:2,"]);
+    let mut view = maildir.synced().view(Access::ReadWrite);
+    maildir.rm("cur/1.a:2,");
+    assert!(matches!(view.attributes(uid(1)).unwrap(), Found::Moved));
+    maildir.sync(view.mailbox());
+    assert!(matches!(view.attributes(uid(1)).unwrap(), Found::Gone));
+    assert_eq!(view.expunge(uid(1), maildir.now).unwrap(), Found::Gone);
+    assert_eq!((view.message(uid(1)), view.number(uid(2))), (None, Some(2)));
+    assert!(view.update(Expunges::Hold).unwrap().is_empty());
+    assert_eq!(maildir.tell(&mut view).expunged, [1]);
+    assert_eq!(view.number(uid(2)), Some(1));
+}
+
+#[test]
+fn expunging_removes_the_file_and_tells_all() {
+    let maildir = Maildir::new();
+    maildir.put_all(&["cur/1.a:2,", "cur/2.b:2,", "cur/3.c:2,"]);
+    let mut mine = maildir.synced().view(Access::ReadWrite);
+    let mut other = mine.mailbox().view(Access::ReadOnly);
+    for number in [1, 3] {
+        assert_eq!(mine.expunge(uid(number), maildir.now).unwrap(), Found::Here(()));
+    }
+    assert_eq!(maildir.ls("cur"), ["2.b:2,"]);
+    assert_eq!(mine.mailbox().status().messages, 1);
+    assert_eq!(other.update(Expunges::Tell).unwrap().expunged, [3, 1]);
+    assert_eq!(maildir.tell(&mut mine).expunged, [3, 1]);
+}
+
+#[test]
+fn changes_in_the_middle_of_a_scan_hold() {
+    for turns in 0..60 {
+        let maildir = Maildir::new();
+        (1..=20).for_each(|number| maildir.put(&format!("cur/{number}.x:2,")));
+        let mut view = maildir.synced().view(Access::ReadWrite);
+        maildir.put("new/99.y");
+        for _ in 0..turns {
+            let _ = view.mailbox().sync(maildir.now, 1).unwrap();
+        }
+        for number in 1..=20 {
+            stored(&mut view, number, Change::Add(flags(&[Flag::Seen])), maildir.now);
+        }
+        for number in 11..=20 {
+            assert_eq!(view.expunge(uid(number), maildir.now).unwrap(), Found::Here(()));
+        }
+        let update = maildir.tell(&mut view);
+        assert_eq!((update.expunged.len(), view.exists(), update.flags), (10, 11, vec![]), "{turns}");
+        assert_eq!(view.message(uid(1)).unwrap().flags, flags(&[Flag::Seen]));
+        assert_eq!(contents(&view).len(), 11);
+        assert_eq!(contents(&view), contents(&maildir.synced().view(Access::ReadOnly)));
+    }
+}
+
+#[test]
+fn keywords_have_letters() {
+    let maildir = Maildir::new();
+    maildir.put("cur/1.a:2,");
+    let mut view = maildir.synced().view(Access::ReadWrite);
+    let mut other = maildir.synced().view(Access::ReadOnly);
+    let keyword = |view: &View, name: &str| match view.mailbox().keyword(name, maildir.now).unwrap() {
+        Step::Done(keyword) => keyword,
+        step => panic!("{step:?}"),
+    };
+    assert_eq!(keyword(&view, "$Junk"), Keyword::new(0));
+    let work = keyword(&view, "Work").unwrap();
+    assert_eq!(keyword(&view, "work"), Some(work));
+    assert_eq!((keyword(&view, "not an atom"), keyword(&view, "")), (None, None));
+    assert_eq!(view.mailbox().find_keyword("WORK"), Some(work));
+    stored(&mut view, 1, Change::Add(Flags::NONE.with_keyword(work)), maildir.now);
+    assert_eq!(maildir.ls("cur"), ["1.a:2,b"]);
+    let update = maildir.tell(&mut other);
+    assert!(update.keywords && update.flags == [(1, uid(1))]);
+    assert_eq!(other.mailbox().keywords(), ["$Junk", "Work"]);
+    assert!(maildir.tell(&mut view).keywords);
+    fs::write(maildir.at("dovecot-uidlist.lock"), "1:elsewhere").unwrap();
+    assert!(matches!(view.mailbox().keyword("new", maildir.now).unwrap(), Step::Busy { .. }));
+}
+
+#[test]
+fn sizes_are_known_from_names_or_remembered() {
+    let maildir = Maildir::new();
+    maildir.put_all(&["cur/1.a,S=7,W=9:2,", "cur/2.b:2,"]);
+    let view = maildir.synced().view(Access::ReadWrite);
+    let sizes = |number| view.message(uid(number)).map(|message| (message.file_size, message.size));
+    assert_eq!((sizes(1), sizes(2)), (Some((Some(7), Some(9))), Some((None, None))));
+    view.remember_size(uid(2), 1234);
+    assert_eq!(sizes(2), Some((None, Some(1234))));
+    let Found::Here(attributes) = view.attributes(uid(2)).unwrap() else { panic!() };
+    assert_eq!(attributes.size, 6);
+}
+
+#[test]
+fn pop3_ids_come_from_the_list() {
+    let maildir = Maildir::new();
+    maildir.put_all(&["cur/1.a:2,", "cur/2.b:2,"]);
+    maildir.write_list("3 V7 N9\n2 Pabc.1 :1.a\n5 W7 :2.b\n");
+    assert_eq!(maildir.synced().pop3_ids().unwrap(), [(uid(2), b"abc.1".to_vec())]);
+}

@@ -1,0 +1,374 @@
+//! Bringing the model into agreement with the disk, in bounded turns.
+//!
+//! ```text
+//! Scan      read new/ and cur/: flags, places, and files that the model does not know
+//! Records   read what the uidlist has of those; it needs no lock
+//! Apply     files with a record become messages, which views may know of
+//! Lock      only if a file has no UID, must move from new/ to cur/, or the list must be written anew;
+//!           then Records and Apply again: what others wrote before we had it
+//! Assign    the other files get the next UIDs, in order of arrival
+//! Write     to the list; then views may know of them
+//! Move      new/ to cur/, if somebody may be told that they are recent
+//! Settle    what was not seen is expunged, if we can be sure
+//! ```
+//!
+//! Other programs change the directories meanwhile, and most know of no lock. What changed under the scan is scanned
+//! again; what was not seen is believed to be gone only if nothing changed, or after the second time.
+
+mod files;
+mod list;
+
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use crate::dirs::{Dirs, GRAIN, Known, Reading, Times};
+use crate::file::Stamp;
+use crate::keywords::Keywords;
+use crate::lock::{Attempt, Denial, Lock, RETRY, Waiting};
+use crate::messages::{GONE, IN_NEW};
+use crate::model::{Edition, Model};
+use crate::scan::{Budget, Scan};
+use crate::uidlist::{Progress, Reader, Rewrite, Since};
+use crate::{Error, Now, Process, Step, Uid};
+
+/// A mailbox's model, and how far it agrees with the disk.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) process: Rc<Process>,
+    pub(crate) dirs: Dirs,
+    /// Where the uidlist is, if not beside the mail.
+    control: Option<Box<Path>>,
+    pub(crate) model: Model,
+    pub(crate) keywords: Keywords,
+    /// How far the list was read.
+    list: Option<Progress>,
+    known: Known,
+    /// Look again, whatever the time stamps say.
+    doubt: bool,
+    /// Messages wait in new/ for a view that may be told that they are recent.
+    unmoved: bool,
+    /// The list could not be locked or written, so that UIDs may be ours alone.
+    denied: Option<Denial>,
+    waiting: Option<Box<Waiting>>,
+    sync: Option<Box<Sync>>,
+}
+
+/// A sync that is under way.
+#[derive(Debug)]
+struct Sync {
+    began: Now,
+    scan: Scan,
+    phase: Phase,
+    lock: Option<Lock>,
+    /// Strangers that have a record, by UID.
+    listed: Vec<Listed>,
+    list: Option<Progress>,
+    /// The next UID as the list has it.
+    next_uid: u32,
+    /// The list must be written anew.
+    rewrite: bool,
+    /// The list as it was before the scan: whose record was in it then has a file that the scan had to see.
+    before: Option<Stamp>,
+    /// The list has records without a file: of expunged messages, unless the scan missed some.
+    overlooked: bool,
+    /// Some of these records came during the scan, as their files may have: scan again, and let nobody write meanwhile.
+    late: bool,
+    /// Somebody may be told of recent messages.
+    moves: bool,
+    /// What was not seen was dealt with.
+    reaped: bool,
+    /// Scans before this one.
+    rounds: u8,
+}
+
+/// What the list says of a stranger.
+#[derive(Clone, Copy, Debug)]
+struct Listed {
+    uid: Uid,
+    /// In `scan.strangers`.
+    index: usize,
+    /// RFC822.SIZE, or 0.
+    size: u32,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Scan,
+    Records(Option<Box<Reader>>),
+    /// From this place in `listed`.
+    Apply(usize),
+    Lock,
+    /// These files, from this one on.
+    Assign(Vec<usize>, usize),
+    /// From this UID on.
+    Write(u32, Option<Box<Rewrite>>),
+    /// From this UID on.
+    Move(u32),
+    Settle,
+}
+
+/// Did nothing change while the scan ran? If something did, names may have been passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quiet {
+    Surely,
+    /// Time stamps are the same, but too young to tell.
+    Probably,
+    No,
+}
+
+/// How a phase ended.
+enum Turn {
+    Next(Phase),
+    /// The budget is used up.
+    Pause(Phase),
+    Busy,
+    Restart,
+    Done,
+}
+
+/// Scans in one sync, while the directories change all the time.
+const ROUNDS: u8 = 3;
+
+impl State {
+    pub(crate) fn new(process: Rc<Process>, dirs: Dirs, control: Option<PathBuf>) -> State {
+        State {
+            process,
+            dirs,
+            control: control.map(PathBuf::into_boxed_path),
+            model: Model::default(),
+            keywords: Keywords::default(),
+            list: None,
+            known: Known::default(),
+            doubt: false,
+            unmoved: false,
+            denied: None,
+            waiting: None,
+            sync: None,
+        }
+    }
+
+    /// A turn: see [`crate::Mailbox::sync`].
+    pub(crate) fn sync(&mut self, now: Now, budget: usize) -> Result<Step<()>, Error> {
+        let mut sync = match self.sync.take() {
+            Some(sync) => sync,
+            None => match self.begin(now)? {
+                Some(sync) => sync,
+                None => return Ok(Step::Done(())),
+            },
+        };
+        let mut budget = Budget(budget.max(1));
+        if let Some(lock) = &mut sync.lock {
+            lock.touch(now);
+        }
+        loop {
+            let phase = mem::replace(&mut sync.phase, Phase::Settle);
+            // A sync that fails is dropped, and its lock with it. The next one begins anew.
+            let turn = self.turn(&mut sync, phase, now, &mut budget).inspect_err(|_| self.doubt = true)?;
+            match turn {
+                Turn::Next(phase) => sync.phase = phase,
+                Turn::Pause(phase) => {
+                    sync.phase = phase;
+                    self.sync = Some(sync);
+                    return Ok(Step::More);
+                }
+                Turn::Busy => {
+                    sync.phase = Phase::Lock;
+                    self.sync = Some(sync);
+                    return Ok(Step::Busy { retry_after: RETRY });
+                }
+                Turn::Restart => {
+                    let (rounds, lock) = (sync.rounds.saturating_add(1), sync.lock.take());
+                    let times = self.dirs.times()?;
+                    *sync = Sync { rounds, lock, ..self.scan_from(times, Reading::Both, now)? };
+                    if rounds > ROUNDS {
+                        self.sync = Some(sync);
+                        return Ok(Step::More);
+                    }
+                }
+                Turn::Done => {
+                    self.model.messages.tidy();
+                    return Ok(Step::Done(()));
+                }
+            }
+        }
+    }
+
+    /// When to look again though no time stamp will have changed.
+    pub(crate) fn recheck_at(&self) -> Option<std::time::Instant> {
+        self.known.recheck_at()
+    }
+
+    /// Where the uidlist and the keywords are.
+    pub(crate) fn control(&self) -> &Path {
+        self.control.as_deref().unwrap_or(self.dirs.root())
+    }
+
+    /// Tells one state of the keywords' names from another.
+    pub(crate) fn edition(&self) -> Edition {
+        self.keywords.edition(self.model.messages.used())
+    }
+
+    fn list_path(&self) -> PathBuf {
+        self.control().join("dovecot-uidlist")
+    }
+
+    /// Something was not where it should have been: look at the directories in any case.
+    pub(crate) fn doubt(&mut self) {
+        self.doubt = true;
+    }
+
+    /// We changed the directories ourselves, between these two looks.
+    pub(crate) fn changed(&mut self, before: Times, now: Now) -> Result<(), Error> {
+        let after = self.dirs.times()?;
+        self.known.changed(before, after, now);
+        if let Some(sync) = &mut self.sync
+            && sync.scan.times == before
+        {
+            sync.scan.times = after;
+        }
+        Ok(())
+    }
+
+    /// Does `work` under the list's lock. `None` if somebody else has it.
+    pub(crate) fn locked<T>(
+        &mut self,
+        now: Now,
+        work: impl FnOnce(&mut State) -> Result<T, Error>,
+    ) -> Result<Locked<T>, Error> {
+        // Our own sync's lock is ours.
+        if self.sync.as_ref().is_some_and(|sync| sync.lock.is_some()) {
+            return Ok(Locked::Done(work(self)?));
+        }
+        let path = self.list_path();
+        match Lock::attempt(&self.process, &path, &mut self.waiting, now)? {
+            Attempt::Busy => Ok(Locked::Busy),
+            Attempt::Denied(_) => Ok(Locked::Denied),
+            Attempt::Held(_lock) => Ok(Locked::Done(work(self)?)),
+        }
+    }
+
+    /// Is there something to do? Three looks.
+    fn begin(&mut self, now: Now) -> Result<Option<Box<Sync>>, Error> {
+        let times = self.dirs.times()?;
+        let stale = self.known.stale(times, now);
+        let list_known = match self.list_since()? {
+            Since::Unchanged => true,
+            Since::Missing => self.denied.is_some(),
+            Since::Appended | Since::Replaced => false,
+        };
+        let moves = self.unmoved && self.model.has_writer();
+        if stale.is_none() && !self.doubt && list_known && !moves {
+            return Ok(None);
+        }
+        let reading = if self.doubt { Reading::Both } else { stale.unwrap_or(Reading::New) };
+        self.doubt = false;
+        self.denied = None;
+        Ok(Some(Box::new(self.scan_from(times, reading, now)?)))
+    }
+
+    fn scan_from(&self, times: Times, reading: Reading, now: Now) -> Result<Sync, Error> {
+        Ok(Sync {
+            began: now,
+            scan: Scan::new(times, reading),
+            phase: Phase::Scan,
+            lock: None,
+            listed: Vec::new(),
+            list: self.list,
+            next_uid: 0,
+            rewrite: false,
+            before: self.list_stamp()?,
+            overlooked: false,
+            late: false,
+            moves: false,
+            reaped: false,
+            rounds: 0,
+        })
+    }
+
+    /// What happened while the scan ran?
+    fn quiet(&self, sync: &Sync) -> Result<Quiet, Error> {
+        Ok(match self.dirs.times()? == sync.scan.times {
+            true if sync.scan.times.are_young(sync.began) => Quiet::Probably,
+            true => Quiet::Surely,
+            false => Quiet::No,
+        })
+    }
+
+    fn turn(&mut self, sync: &mut Sync, phase: Phase, now: Now, budget: &mut Budget) -> Result<Turn, Error> {
+        match phase {
+            Phase::Scan => match sync.scan.step(&self.dirs, &mut self.model, budget)? {
+                true => Ok(Turn::Next(Phase::Records(None))),
+                false => Ok(Turn::Pause(Phase::Scan)),
+            },
+            Phase::Records(reader) => self.records(sync, reader, budget),
+            Phase::Apply(from) => self.apply(sync, from, budget),
+            Phase::Lock => self.lock(sync, now),
+            Phase::Assign(files, from) => self.assign(sync, files, from, now, budget),
+            Phase::Write(from, rewrite) => self.write(sync, from, rewrite, budget),
+            Phase::Move(from) => self.move_new(sync, from, now, budget),
+            Phase::Settle => self.settle(sync, now),
+        }
+    }
+
+    /// Files with a record become messages. Is there more to do, for which the lock is needed?
+    fn apply(&mut self, sync: &mut Sync, from: usize, budget: &mut Budget) -> Result<Turn, Error> {
+        for at in from..sync.listed.len() {
+            if !budget.take(1) {
+                return Ok(Turn::Pause(Phase::Apply(at)));
+            }
+            // A file that was listed twice has the later UID.
+            if let Some(&listed) = sync.listed.get(at)
+                && sync.scan.strangers.uid(listed.index) == Some(listed.uid)
+            {
+                self.enter(sync, listed, 0)?;
+            }
+        }
+        sync.listed = Vec::new();
+        self.list = sync.list;
+        self.model.next_uid = self.model.next_uid.max(sync.next_uid).max(1);
+        self.model.publish();
+        sync.rewrite |= self.has_unlisted();
+        sync.moves = self.model.has_writer();
+        if sync.lock.is_some() {
+            return Ok(Turn::Next(Phase::Assign(sync.scan.strangers.unassigned(), 0)));
+        }
+        let moves = sync.moves && self.any(IN_NEW);
+        let idle = sync.scan.strangers.all_assigned() && !sync.rewrite && !moves;
+        Ok(Turn::Next(if idle { Phase::Settle } else { Phase::Lock }))
+    }
+
+    fn lock(&mut self, sync: &mut Sync, now: Now) -> Result<Turn, Error> {
+        match Lock::attempt(&self.process, &self.list_path(), &mut self.waiting, now)? {
+            Attempt::Held(lock) => {
+                sync.lock = Some(lock);
+                Ok(if sync.late { Turn::Restart } else { Turn::Next(Phase::Records(None)) })
+            }
+            Attempt::Denied(_) if sync.late && sync.rounds < ROUNDS => Ok(Turn::Restart),
+            // UIDs are ours alone, then, and messages stay in new/.
+            Attempt::Denied(denial) => {
+                self.denied = Some(denial);
+                Ok(Turn::Next(Phase::Assign(sync.scan.strangers.unassigned(), 0)))
+            }
+            // All that needs no lock goes on.
+            Attempt::Busy => {
+                let open = !mem::replace(&mut sync.reaped, true) && self.expunge_unseen(self.quiet(sync)?);
+                let age = now.instant.saturating_duration_since(sync.began.instant);
+                let old = age >= GRAIN && self.dirs.times()? != sync.scan.times;
+                Ok(if open && sync.rounds + 1 < ROUNDS || old { Turn::Restart } else { Turn::Busy })
+            }
+        }
+    }
+
+    fn any(&self, bits: u8) -> bool {
+        self.model.messages.all().iter().any(|entry| entry.bits & (bits | GONE) == bits)
+    }
+}
+
+/// What came of work under the lock.
+#[derive(Debug)]
+pub(crate) enum Locked<T> {
+    Done(T),
+    Busy,
+    Denied,
+}

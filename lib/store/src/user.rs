@@ -1,0 +1,126 @@
+//! One user's mail: where it is, what rules hold for it, which mailboxes are open.
+
+use std::cell::RefCell;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::dirs::Dirs;
+use crate::mode::Creation;
+use crate::name::Name;
+use crate::{Error, Hook, Layout, Listed, Location, Mailbox, Now, Process, list};
+
+/// A user. All his clients in a process share one.
+pub struct User {
+    process: Rc<Process>,
+    location: Location,
+    hooks: Rc<[Box<dyn Hook>]>,
+    /// Few: those that a client has open, and some that nobody has.
+    mailboxes: RefCell<Vec<Open>>,
+}
+
+struct Open {
+    mailbox: Rc<Mailbox>,
+    /// When it was last seen in use.
+    used: Instant,
+}
+
+/// A model that nobody uses is kept this long, for the client that comes back at once.
+pub const IDLE_MODEL: Duration = Duration::from_secs(10);
+/// So many of them: a client that looks at all mailboxes in turn comes back to none at once.
+const IDLE_MODELS_MAX: usize = 3;
+
+impl User {
+    /// A user whose mail is at `location`, with his rules. Touches no file.
+    pub fn new(process: Rc<Process>, location: Location, hooks: Vec<Box<dyn Hook>>) -> User {
+        User { process, location, hooks: hooks.into(), mailboxes: RefCell::default() }
+    }
+
+    /// Where his mail is.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// All mailboxes and the gaps between them, INBOX first, then by name.
+    pub fn list(&self) -> Result<Vec<Listed>, Error> {
+        list::list(&self.location)
+    }
+
+    /// What he subscribed to (versions 1 and 2 of the file), in the names of the wire, by name. No file: nothing.
+    pub fn subscriptions(&self) -> Result<Vec<String>, Error> {
+        list::subscriptions(&self.location)
+    }
+
+    /// The model of a mailbox. `name` is as on the wire (mUTF-7), INBOX in any case. INBOX is made if it is not there,
+    /// and new, cur and tmp of any. The model knows nothing until [`Mailbox::sync`] is done. All who ask get the same.
+    pub fn open(&self, name: &[u8], now: Now) -> Result<Rc<Mailbox>, Error> {
+        let name = Name::parse(name, &self.location)?;
+        let root = name.root(&self.location);
+        let mut mailboxes = self.mailboxes.borrow_mut();
+        if let Some(open) = mailboxes.iter_mut().find(|open| *open.mailbox.root == *root) {
+            open.used = now.instant;
+            return Ok(Rc::clone(&open.mailbox));
+        }
+        let control = name.control(&self.location);
+        self.make(&name, &root, control.as_deref())?;
+        let mailbox = Rc::new(Mailbox::new(self.process.clone(), &root, control, self.hooks.clone()));
+        if mailboxes.iter().filter(|open| open.is_idle()).count() >= IDLE_MODELS_MAX {
+            let idle = mailboxes.iter().enumerate().filter(|(_, open)| open.is_idle());
+            let oldest = idle.min_by_key(|(_, open)| open.used).map(|(index, _)| index);
+            oldest.map(|oldest| mailboxes.swap_remove(oldest));
+        }
+        mailboxes.reserve_exact(1);
+        mailboxes.push(Open { mailbox: Rc::clone(&mailbox), used: now.instant });
+        Ok(mailbox)
+    }
+
+    /// Lets go of the models that nobody used for [`IDLE_MODEL`]. Returns when to call again. A scan that nobody
+    /// waits for any more is let go too, so call it as that user.
+    pub fn forget_idle(&self, now: Now) -> Option<Instant> {
+        let mut mailboxes = self.mailboxes.borrow_mut();
+        for open in mailboxes.iter_mut().filter(|open| !open.is_idle()) {
+            open.used = now.instant;
+        }
+        mailboxes.retain(|open| now.instant.saturating_duration_since(open.used) < IDLE_MODEL);
+        mailboxes.iter().filter(|open| open.is_idle()).map(|open| open.used + IDLE_MODEL).min()
+    }
+
+    /// Throws a model away: the next open loads it anew. For models that a panic may have left half-changed.
+    pub fn forget(&self, mailbox: &Rc<Mailbox>) {
+        self.mailboxes.borrow_mut().retain(|open| !Rc::ptr_eq(&open.mailbox, mailbox));
+    }
+
+    /// Makes what is missing, and finds out whether there is such a mailbox at all.
+    fn make(&self, name: &Name<'_>, root: &Path, control: Option<&Path>) -> Result<(), Error> {
+        let exists = match fs::metadata(root) {
+            Ok(meta) => meta.is_dir(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(Error::io("examine", root)(error)),
+        };
+        if !exists && !name.is_inbox() {
+            return Err(Error::NoSuchMailbox(root.to_owned()));
+        }
+        if self.location.layout == Layout::Fs && !name.is_inbox() && !root.join("cur").is_dir() {
+            return Err(Error::NoSuchMailbox(root.to_owned()));
+        }
+        if !exists {
+            let above = root.parent().unwrap_or(root);
+            let private = above == root || !above.join("dovecot-shared").exists();
+            let creation = if private { Creation::PRIVATE } else { Creation::within(above) };
+            creation.directory(root).map_err(Error::io("create", root))?;
+        }
+        Dirs::new(root.into()).make()?;
+        if let Some(control) = control.filter(|control| !control.is_dir()) {
+            Creation::PRIVATE.directory(control).map_err(Error::io("create", control))?;
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    fn is_idle(&self) -> bool {
+        Rc::strong_count(&self.mailbox) == 1
+    }
+}

@@ -1,0 +1,22 @@
+//! Tests that must not run as root: permissions mean nothing to it, and Dovecot refuses to serve it.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Runs the test of this name: here, or if we are root in a process of its own as nobody.
+pub(crate) fn as_nobody(name: &str, test: impl FnOnce()) {
+    if !nix::unistd::geteuid().is_root() {
+        return test();
+    }
+    let program = std::env::current_exe().unwrap();
+    let child =
+        Command::new(program).args(["--exact", name]).current_dir("/").uid(NOBODY).gid(NOBODY).output();
+    match child {
+        Ok(done) => assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout)),
+        Err(error) => {
+            tests::skipped(name, &format!("nobody may not run the test program: {error}"));
+        }
+    }
+}
+
+const NOBODY: u32 = 65534;
