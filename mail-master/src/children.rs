@@ -205,6 +205,8 @@ impl Master {
         }
         self.keep_auth();
         self.keep_logins();
+        // Those that still have to wait.
+        self.keep_children_later();
     }
 
     /// Tells a child to end.

@@ -198,7 +198,8 @@ impl Parser {
         let before = self.at.offset.saturating_sub(open.part.start.offset);
         let room = usize::try_from(before).map_or(0, |before| HEADER_MAX.saturating_sub(before));
         let text = text.get(..room).unwrap_or(text);
-        if !text.starts_with(b" ") && !text.starts_with(b"\t") {
+        // A first line goes on with nothing, whatever it begins with.
+        if before == 0 || !matches!(text.first(), Some(b' ' | b'\t')) {
             let name = Fields::new(text).next().map_or(&[][..], |field| field.name);
             let is_needed = is_content_field(name) || (open.role == Role::Message && is_envelope_field(name));
             self.keeping = is_needed && self.fields_left > 0;

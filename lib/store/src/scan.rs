@@ -14,7 +14,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
 use crate::dirs::{Dirs, Reading, Times};
-use crate::messages::{Full, Messages, Name, Place, RECENT, SEEN, TOUCHED, hash};
+use crate::messages::{Full, GONE, Messages, Name, Place, RECENT, SEEN, TOUCHED, hash};
 use crate::model::Model;
 use crate::scan::strangers::Strangers;
 use crate::{Error, Uid, filename};
@@ -90,6 +90,13 @@ impl Scan {
         }
     }
 
+    /// Begins again, after a scan that may have passed files over. What one scan found the next need not find.
+    pub(crate) fn again(self, times: Times, model: &Model) -> Scan {
+        let Scan { secret, strangers, .. } = self;
+        let strangers = strangers.unsettled(model.highest(), |base| hash(&secret, base));
+        Scan { secret, strangers, ..Scan::new(times, Reading::Both) }
+    }
+
     /// A turn. True when all is read.
     pub(crate) fn step(
         &mut self,
@@ -160,9 +167,9 @@ impl Scan {
         if let Some(entry) = messages.entry(uid) {
             let info = messages.info(entry);
             let name = Name { place: entry.place(), base: messages.base(entry), info: info.as_deref() };
-            self.strangers.push(hash(&self.secret, name.base), name)?;
+            return self.strangers.see(hash(&self.secret, name.base), name);
         }
-        Ok(self.strangers.len().saturating_sub(1))
+        Ok(usize::MAX)
     }
 
     /// Prepares the messages from a UID on; where to go on, if there are more.
@@ -184,7 +191,7 @@ impl Scan {
             turn += 1;
         }
         let rest = messages.starting(from);
-        for entry in rest.iter().take(turn) {
+        for entry in rest.iter().take(turn).filter(|entry| entry.bits & GONE == 0) {
             let hash = hash(&self.secret, messages.base(entry));
             self.known.insert_unique(hash, Known { hash, uid: entry.uid }, |known| known.hash);
         }
@@ -223,11 +230,14 @@ impl Scan {
                 Ok(())
             }
             Match::Expunged => Ok(()),
-            Match::Stranger(_) => {
+            Match::Stranger(index) if self.strangers.is_seen(index) => {
                 self.double(place, name);
                 Ok(())
             }
-            Match::Nothing => self.strangers.push(hash(&self.secret, base), Name { place, base, info }),
+            Match::Stranger(_) | Match::Nothing => {
+                let hash = hash(&self.secret, base);
+                self.strangers.see(hash, Name { place, base, info }).map(drop)
+            }
         }
     }
 

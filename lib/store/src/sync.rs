@@ -178,9 +178,12 @@ impl State {
                     return Ok(Step::Busy { retry_after: RETRY });
                 }
                 Turn::Restart => {
-                    let (rounds, lock) = (sync.rounds.saturating_add(1), sync.lock.take());
-                    let times = self.dirs.times()?;
-                    *sync = Sync { rounds, lock, ..self.scan_from(times, Reading::Both, now)? };
+                    let Sync { rounds, lock, scan, .. } = *sync;
+                    let rounds = rounds.saturating_add(1);
+                    self.model.sweep();
+                    let fresh = self.scan_from(self.dirs.times()?, Reading::Both, now)?;
+                    let scan = scan.again(fresh.scan.times, &self.model);
+                    sync = Box::new(Sync { rounds, lock, scan, ..fresh });
                     if rounds > ROUNDS {
                         self.sync = Some(sync);
                         return Ok(Step::More);

@@ -196,6 +196,16 @@ fn fields_kept_are_bounded() {
     assert!((FIELDS_MAX / 2..=FIELDS_MAX).contains(&kept));
 }
 
+#[test]
+fn first_line_is_a_field_even_if_it_begins_with_a_blank() {
+    let message = b" Date: x\nSubject: y\n\n";
+    let (mut from_structure, mut from_header) = (Vec::new(), Vec::new());
+    structure(message).write_envelope(&mut from_structure);
+    write_envelope(message, &mut from_header);
+    assert_eq!(from_structure, from_header);
+    assert!(from_structure.starts_with(b"(\"x\" \"y\" "));
+}
+
 /// Spans lie within one another, in order, and their counts are those of their bytes.
 fn assert_sound(part: &Part, message: &[u8]) {
     for span in [part.header(), part.body(), part.whole()] {

@@ -22,6 +22,8 @@ struct File {
     info: Option<u8>,
     place: Place,
     uid: Option<Uid>,
+    /// By this scan, not only by one before.
+    seen: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +33,6 @@ struct Indexed {
 }
 
 impl Strangers {
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.files.len()
-    }
-
     /// A file's name.
     pub(crate) fn name(&self, index: usize) -> Option<Name<'_>> {
         let file = self.files.get(index)?;
@@ -64,22 +61,45 @@ impl Strangers {
         self.files.iter_mut().for_each(|file| file.uid = None);
     }
 
-    /// Has every file a UID?
+    /// Did this scan see it?
+    pub(crate) fn is_seen(&self, index: usize) -> bool {
+        self.files.get(index).is_some_and(|file| file.seen)
+    }
+
+    /// Has every file a UID? Those that only an earlier scan saw may be gone.
     pub(crate) fn all_assigned(&self) -> bool {
-        self.files.iter().all(|file| file.uid.is_some())
+        self.files.iter().all(|file| file.uid.is_some() || !file.seen)
+    }
+
+    /// What another scan is to begin with: the files that are not messages by now, unseen.
+    pub(crate) fn unsettled(&self, highest: u32, hash: impl Fn(&[u8]) -> u64) -> Strangers {
+        let mut unsettled = Strangers::default();
+        for (index, file) in self.files.iter().enumerate() {
+            if file.uid.is_none_or(|uid| uid.get() > highest)
+                && let Some(name) = self.name(index)
+                && let Ok(index) = unsettled.see(hash(name.base), name)
+                && let Some(file) = unsettled.files.get_mut(index)
+            {
+                file.seen = false;
+            }
+        }
+        unsettled
     }
 
     /// Files without a UID, in the order in which they get one.
     pub(crate) fn unassigned(&self) -> Vec<usize> {
         let base = |index: usize| self.name(index).map_or(&b""[..], |name| name.base);
-        let waiting = (0..self.len()).filter(|&index| self.uid(index).is_none());
+        let waiting = (0..self.files.len()).filter(|&index| self.is_seen(index) && self.uid(index).is_none());
         let mut files: Vec<_> = waiting.map(|index| (filename::arrival(base(index)), index)).collect();
         files.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| base(a.1).cmp(base(b.1))));
         files.into_iter().map(|(_, index)| index).collect()
     }
 
-    /// Adds a file; `hash` is of its base.
-    pub(crate) fn push(&mut self, hash: u64, name: Name<'_>) -> Result<(), Full> {
+    /// Notes a file; `hash` is of its base. Returns its index.
+    pub(crate) fn see(&mut self, hash: u64, name: Name<'_>) -> Result<usize, Full> {
+        if self.names.len() > NAMES_MAX {
+            return Err(Full);
+        }
         let length = |field: &[u8]| u8::try_from(field.len()).map_err(|_| Full);
         let file = File {
             at: u32::try_from(self.names.len()).map_err(|_| Full)?,
@@ -87,16 +107,20 @@ impl Strangers {
             info: name.info.map(length).transpose()?,
             place: name.place,
             uid: None,
+            seen: true,
         };
-        let index = u32::try_from(self.len()).map_err(|_| Full)?;
-        if self.names.len() > NAMES_MAX {
-            return Err(Full);
-        }
-        self.files.push(file);
         self.names.extend_from_slice(name.base);
         self.names.extend_from_slice(name.info.unwrap_or_default());
+        if let Some(known) = self.find(hash, name.base) {
+            if let Some(place) = self.files.get_mut(known) {
+                *place = File { uid: place.uid, ..file };
+            }
+            return Ok(known);
+        }
+        let index = u32::try_from(self.files.len()).map_err(|_| Full)?;
+        self.files.push(file);
         self.index.insert_unique(hash, Indexed { hash, index }, |known| known.hash);
-        Ok(())
+        Ok(index as usize)
     }
 
     /// The file with this base name.

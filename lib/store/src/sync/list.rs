@@ -162,8 +162,13 @@ impl State {
         if sync.late && sync.rounds < 2 * ROUNDS {
             return Ok(if sync.lock.is_some() { Turn::Restart } else { Turn::Next(Phase::Lock) });
         }
-        let unsure = sync.overlooked && self.quiet(sync).map_err(Fault::Io)? != Quiet::Surely;
-        Ok(if unsure && sync.rounds + 1 < ROUNDS { Turn::Restart } else { Turn::Next(Phase::Apply(0)) })
+        let enough = match self.quiet(sync).map_err(Fault::Io)? {
+            Quiet::Surely => 0,
+            Quiet::Probably => 1,
+            Quiet::No => ROUNDS,
+        };
+        let again = sync.overlooked && sync.rounds < enough;
+        Ok(if again { Turn::Restart } else { Turn::Next(Phase::Apply(0)) })
     }
 
     /// What we know is worth nothing, and all views are lost.
@@ -185,7 +190,8 @@ impl State {
         let Some(name) = sync.scan.strangers.name(index) else { return Ok(()) };
         let recent = if name.place == Place::New { RECENT } else { 0 };
         let full = |_| Error::TooLarge(self.dirs.root().to_path_buf());
-        self.model.messages.push(uid, name, bits | recent | SEEN).map_err(full)?;
+        let seen = if sync.scan.strangers.is_seen(index) { SEEN } else { 0 };
+        self.model.messages.push(uid, name, bits | recent | seen).map_err(full)?;
         if let Some(entry) = self.model.messages.entry_mut(uid).filter(|entry| entry.size == 0) {
             entry.size = size;
         }

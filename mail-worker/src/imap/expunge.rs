@@ -1,0 +1,70 @@
+//! EXPUNGE, RFC 3501 section 6.4.3, and UID EXPUNGE, RFC 4315 section 2.1. The client is told which, as news.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use ::store::{Error, Flag, Found, Reach, Uid};
+use protocol::imap::{By, Code, SequenceSet};
+
+use super::reply::{Outcome, Reply, Stop};
+use super::selected::Selected;
+use super::{Imap, messages};
+use crate::client::Client;
+
+pub(super) async fn run(imap: &mut Imap, uids: Option<SequenceSet>) -> Outcome {
+    let client = Rc::clone(&imap.client);
+    let Some(selected) = &mut imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
+    if selected.is_read_only() {
+        return Err(Error::ReadOnly.into());
+    }
+    Ok(match remove_deleted(&client, selected, uids.as_ref()).await? {
+        Removed::All => Reply::ok("Expunge completed."),
+        Removed::Some => Reply::no(Some(Code::ServerBug), "Some of the messages could not be expunged."),
+    })
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removed {
+    All,
+    Some,
+}
+
+/// Removes the messages that have `\Deleted`; of `uids` only, if given.
+pub(super) async fn remove_deleted(
+    client: &Client,
+    selected: &mut Selected,
+    uids: Option<&SequenceSet>,
+) -> Result<Removed, Stop> {
+    let mailbox = Rc::clone(selected.view.mailbox());
+    // What others have marked or unmarked counts.
+    client.sync(&mailbox, Duration::ZERO).await?;
+    let numbers = match uids {
+        Some(uids) => messages::numbers(&selected.view, By::Uid, uids).map_err(Stop::Command)?,
+        None => vec![(1, selected.view.exists())],
+    };
+    let mut removed = Removed::All;
+    for number in numbers.into_iter().flat_map(|(low, high)| low..=high) {
+        let Some(uid) = selected.view.uid(number) else { continue };
+        match remove(client, selected, uid).await {
+            Ok(()) => {}
+            Err(error) if error.reach() == Reach::Message => {
+                log::error!("{client}{error}");
+                removed = Removed::Some;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        client.breathe().await?;
+    }
+    Ok(removed)
+}
+
+/// Removes a message if it has `\Deleted`, and still has it where somebody has just renamed it.
+async fn remove(client: &Client, selected: &mut Selected, uid: Uid) -> Result<(), Error> {
+    let removed = selected.find(client, |view| match view.message(uid) {
+        Some(message) if message.flags.has(Flag::Deleted) => view.expunge(uid, client.now()),
+        Some(_) => Ok(Found::Here(())),
+        None => Ok(Found::Gone),
+    });
+    removed.await.map(drop)
+}

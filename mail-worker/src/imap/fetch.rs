@@ -1,0 +1,281 @@
+//! FETCH and UID FETCH, RFC 3501 section 6.4.5.
+//!
+//! Of each message no more is looked at than the items need: its name, its file's attributes, its header, all of it. A
+//! message that is gone (RFC 2180, section 4.1), or whose file cannot be read, is left out, and the answer says so; of
+//! one that was asked for by its UID and is gone, RFC 3501 wants no complaint.
+
+mod content;
+mod wanted;
+
+use std::io;
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use message::Part;
+use protocol::imap::{By, Code, FetchItem, SequenceSet, response};
+use store::{Change, Flag, Flags, Message, Reach, Uid};
+
+use super::reply::{Outcome, Reply, Stop};
+use super::selected::Selected;
+use super::{Imap, flags, messages};
+use crate::client::Client;
+use crate::session::Ending;
+use crate::source::Source;
+
+pub(super) use content::Resume;
+use wanted::Wanted;
+
+pub(super) async fn run(imap: &mut Imap, by: By, set: SequenceSet, items: Vec<FetchItem>) -> Outcome {
+    let client = Rc::clone(&imap.client);
+    let Some(selected) = &mut imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
+    let numbers = messages::numbers(&selected.view, by, &set).map_err(Stop::Command)?;
+    let keywords = selected.view.mailbox().keywords();
+    let wanted = Wanted::new(items);
+    let mut fetch =
+        Fetch { client, selected, wanted, keywords, buffer: Vec::new(), gone: false, unreadable: false };
+    for number in numbers.into_iter().flat_map(|(low, high)| low..=high) {
+        // Not after the last one: what ends the answer goes with it.
+        fetch.client.breathe().await?;
+        fetch.message(number).await?;
+    }
+    Ok(match (fetch.unreadable, fetch.gone, by) {
+        (true, ..) => Reply::no(Some(Code::ServerBug), "Some messages cannot be read."),
+        (false, true, By::Sequence) => Reply::no(Some(Code::ExpungeIssued), EXPUNGED),
+        (false, true, By::Uid) => Reply::ok(EXPUNGED).with_code(Code::ExpungeIssued),
+        (false, false, _) => Reply::ok("Fetch completed."),
+    })
+}
+
+/// One command at work.
+struct Fetch<'a> {
+    client: Rc<Client>,
+    selected: &'a mut Selected,
+    wanted: Wanted,
+    keywords: Vec<String>,
+    /// Of the last source, for the next one.
+    buffer: Vec<u8>,
+    /// A message was expunged.
+    gone: bool,
+    /// A message could not be read.
+    unreadable: bool,
+}
+
+/// What of a message the items need.
+struct Looked {
+    message: Message,
+    /// The client is told its flags unasked, since they changed.
+    flags_changed: bool,
+    source: Option<Source>,
+    received: Option<SystemTime>,
+    size: u64,
+    /// Its header, for the envelope.
+    header: Vec<u8>,
+    structure: Option<Part>,
+}
+
+impl Fetch<'_> {
+    /// Answers for one message, if it is to be had.
+    async fn message(&mut self, number: u32) -> Result<(), Stop> {
+        let Some(uid) = self.selected.view.uid(number) else { return Ok(()) };
+        let Some(mut looked) = self.look(uid).await? else { return Ok(()) };
+        self.client.write(|out| response::fetch_start(out, number));
+        self.client.set_within(looked.source.is_some());
+        let mut before: &[u8] = b"";
+        for index in 0..self.wanted.items.len() {
+            self.client.write(|out| out.extend_from_slice(before));
+            before = b" ";
+            self.item(index, &mut looked).await?;
+        }
+        self.client.write(|out| {
+            if looked.flags_changed {
+                out.extend_from_slice(before);
+                flags::write(out, &looked.message, &self.keywords);
+            }
+            response::fetch_end(out);
+        });
+        self.client.set_within(false);
+        if let Some(source) = looked.source {
+            self.buffer = source.into_buffer();
+        }
+        Ok(())
+    }
+
+    /// Looks at a message, as closely as is needed. None if it is gone or cannot be read.
+    async fn look(&mut self, uid: Uid) -> Result<Option<Looked>, Stop> {
+        let Some(message) = self.selected.view.message(uid) else {
+            self.gone = true;
+            return Ok(None);
+        };
+        let size = message.size.map(u64::from);
+        let mut looked = Looked {
+            message,
+            flags_changed: false,
+            source: None,
+            received: None,
+            size: size.unwrap_or(0),
+            header: Vec::new(),
+            structure: None,
+        };
+        if self.wanted.file || (self.wanted.size && size.is_none()) {
+            let opened = self.selected.find(&self.client, |view| view.open(uid)).await;
+            let Some(file) = self.unless_bad(uid, opened)? else { return Ok(None) };
+            looked.received = Some(file.attributes.received);
+            let mut source = Source::new(file, std::mem::take(&mut self.buffer));
+            let read = self.read(&mut source, &mut looked).await?;
+            looked.source = Some(source);
+            if let Err(error) = read {
+                self.complain(uid, &error);
+                return Ok(None);
+            }
+        } else if self.wanted.date {
+            let attributes = self.selected.find(&self.client, |view| view.attributes(uid)).await;
+            let Some(attributes) = self.unless_bad(uid, attributes)? else { return Ok(None) };
+            looked.received = Some(attributes.received);
+        }
+        // Last: what cannot be read stays unread.
+        looked.flags_changed = self.wanted.marks_seen && self.mark_seen(&mut looked.message).await?;
+        Ok(Some(looked))
+    }
+
+    async fn read(&mut self, source: &mut Source, looked: &mut Looked) -> Result<io::Result<()>, Ending> {
+        if self.wanted.size && looked.message.size.is_none() {
+            match source.crlf_size(&self.client, 0, source.size()).await? {
+                Ok(size) => looked.size = size,
+                Err(error) => return Ok(Err(error)),
+            }
+            let size = u32::try_from(looked.size).unwrap_or(u32::MAX);
+            self.selected.view.remember_size(looked.message.uid, size);
+        }
+        if self.wanted.structure || self.needs_parts(looked.message.uid) {
+            match source.structure(&self.client).await? {
+                Ok(structure) => looked.structure = Some(structure),
+                Err(error) => return Ok(Err(error)),
+            }
+        } else if self.wanted.envelope {
+            let end = match source.header_end(&self.client).await? {
+                Ok(end) => end,
+                Err(error) => return Ok(Err(error)),
+            };
+            match source.bytes(&self.client, 0, end).await? {
+                Ok(header) => looked.header = header,
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Whether parts have to be found: not again for each slice of the same one.
+    fn needs_parts(&self, uid: Uid) -> bool {
+        let mut contents = self.wanted.contents();
+        match (contents.next(), contents.next()) {
+            (Some(only), None) => {
+                let known = self.selected.resume.as_ref().is_some_and(|resume| resume.is_of(uid, only));
+                !only.section.part.is_empty() && !known
+            }
+            _ => self.wanted.contents().any(|content| !content.section.part.is_empty()),
+        }
+    }
+
+    /// A fault of one message is logged, and reaches no further.
+    fn unless_bad<T>(
+        &mut self,
+        uid: Uid,
+        result: Result<Option<T>, store::Error>,
+    ) -> Result<Option<T>, Stop> {
+        match result {
+            Err(error) if error.reach() > Reach::Command => Err(error.into()),
+            Err(error) => {
+                self.complain(uid, &error);
+                Ok(None)
+            }
+            Ok(None) => {
+                self.gone = true;
+                Ok(None)
+            }
+            found => Ok(found?),
+        }
+    }
+
+    /// Says for the first one what is wrong: where a disk is broken, it is wrong with all of them.
+    fn complain(&mut self, uid: Uid, error: &dyn std::error::Error) {
+        if !std::mem::replace(&mut self.unreadable, true) {
+            log::error!("{}message {uid} of {}: {error}", self.client, self.selected.name.wire());
+        }
+    }
+
+    /// Sets `\Seen`; whether that changed anything. Where it cannot be stored, reading goes on all the same.
+    async fn mark_seen(&mut self, message: &mut Message) -> Result<bool, Stop> {
+        if self.selected.is_read_only() || message.flags.has(Flag::Seen) {
+            return Ok(false);
+        }
+        let (uid, now) = (message.uid, self.client.now());
+        let change = Change::Add(Flags::NONE.with(Flag::Seen));
+        let stored = self.selected.find(&self.client, |view| view.store(uid, change, now)).await;
+        let flags = match stored {
+            Ok(Some(flags)) => flags,
+            Ok(None) => return Ok(false),
+            Err(error) if error.reach() > Reach::Command => return Err(error.into()),
+            Err(error) => {
+                log::warn!("{}message {uid} of {}: {error}", self.client, self.selected.name.wire());
+                self.wanted.marks_seen = false;
+                return Ok(false);
+            }
+        };
+        message.flags = flags;
+        Ok(!self.wanted.items.contains(&FetchItem::Flags))
+    }
+
+    async fn item(&mut self, index: usize, looked: &mut Looked) -> Result<(), Stop> {
+        let Some(item) = self.wanted.items.get(index) else { return Ok(()) };
+        if let FetchItem::Content(content) = item {
+            if let Some(source) = &mut looked.source {
+                let uid = looked.message.uid;
+                let (client, resume) = (&self.client, &mut self.selected.resume);
+                content::write(client, content, uid, source, looked.structure.as_ref(), resume).await?;
+            }
+            return Ok(());
+        }
+        self.client.write(|out| write(out, item, looked, &self.keywords));
+        Ok(())
+    }
+}
+
+/// All items but contents.
+fn write(out: &mut Vec<u8>, item: &FetchItem, looked: &Looked, keywords: &[String]) {
+    match item {
+        FetchItem::Flags => flags::write(out, &looked.message, keywords),
+        FetchItem::Uid => {
+            out.extend_from_slice(b"UID ");
+            response::number(out, looked.message.uid.get().into());
+        }
+        FetchItem::Rfc822Size => {
+            out.extend_from_slice(b"RFC822.SIZE ");
+            response::number(out, looked.size);
+        }
+        FetchItem::InternalDate => {
+            let received = looked.received.unwrap_or(UNIX_EPOCH).duration_since(UNIX_EPOCH);
+            let seconds = received.ok().and_then(|since| i64::try_from(since.as_secs()).ok());
+            response::internal_date(out, seconds.unwrap_or(0), 0);
+        }
+        FetchItem::Envelope => {
+            out.extend_from_slice(b"ENVELOPE ");
+            match &looked.structure {
+                Some(structure) => structure.write_envelope(out),
+                None => message::write_envelope(&looked.header, out),
+            }
+        }
+        FetchItem::Body | FetchItem::BodyStructure => {
+            let Some(structure) = &looked.structure else { return };
+            if *item == FetchItem::Body {
+                out.extend_from_slice(b"BODY ");
+                structure.write_body(out);
+            } else {
+                out.extend_from_slice(b"BODYSTRUCTURE ");
+                structure.write_bodystructure(out);
+            }
+        }
+        FetchItem::Content(_) => {}
+    }
+}
+
+const EXPUNGED: &str = "Some messages were expunged.";

@@ -1,0 +1,93 @@
+//! How a command ends: what the client is answered, and how far a failure reaches.
+
+use std::borrow::Cow;
+use std::io::ErrorKind;
+
+use nix::errno::Errno;
+use protocol::imap::{Code, Status};
+use store::Error;
+
+use crate::session::Ending;
+
+/// What a command comes to.
+pub(crate) type Outcome = Result<Reply, Stop>;
+
+/// The line with the command's tag.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: Status,
+    pub(crate) code: Option<Code<'static>>,
+    pub(crate) text: Cow<'static, str>,
+    /// The session ends with it.
+    pub(crate) ending: Option<Ending>,
+}
+
+/// Why a command did not come to its end.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// It is answered so.
+    Command(Reply),
+    /// The mail cannot be had; how far that reaches, the error says.
+    Store(Error),
+    /// The session ends.
+    Session(Ending),
+}
+
+impl Reply {
+    pub(crate) fn ok(text: impl Into<Cow<'static, str>>) -> Self {
+        Self { status: Status::Ok, code: None, text: text.into(), ending: None }
+    }
+
+    pub(crate) fn no(code: Option<Code<'static>>, text: impl Into<Cow<'static, str>>) -> Self {
+        Self { status: Status::No, code, ..Self::ok(text) }
+    }
+
+    pub(crate) fn bad(text: impl Into<Cow<'static, str>>) -> Self {
+        Self { status: Status::Bad, ..Self::ok(text) }
+    }
+
+    pub(crate) fn with_code(self, code: Code<'static>) -> Self {
+        Self { code: Some(code), ..self }
+    }
+
+    /// What a stranger to our files is told of an error.
+    pub(crate) fn of_error(error: &Error) -> Self {
+        match error {
+            Error::NoSuchMailbox(_) => Self::no(Some(Code::NonExistent), "No such mailbox."),
+            Error::BadName(why) => Self::no(Some(Code::Cannot), format!("Mailbox name refused: {why}.")),
+            Error::ReadOnly => Self::no(Some(Code::NoPerm), "The mailbox is open read-only."),
+            Error::Refused(why) => Self::no(None, why.clone()),
+            Error::Io { source, .. } => match source.kind() {
+                ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                    Self::no(Some(Code::NoPerm), "Permission denied.")
+                }
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    Self::no(Some(Code::OverQuota), "Not enough space.")
+                }
+                _ => Self::no(Some(Code::ServerBug), "Internal error. The server's log has more."),
+            },
+            _ => Self::no(Some(Code::ServerBug), "Internal error. The server's log has more."),
+        }
+    }
+}
+
+/// Whether the administrator should hear of it: not where a client simply asked for what is not there.
+pub(crate) fn is_worth_logging(error: &Error) -> bool {
+    match error {
+        Error::NoSuchMailbox(_) | Error::BadName(_) | Error::ReadOnly | Error::Refused(_) => false,
+        Error::Io { source, .. } => source.raw_os_error() != Some(Errno::ENAMETOOLONG as i32),
+        _ => true,
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Ending> for Stop {
+    fn from(ending: Ending) -> Self {
+        Self::Session(ending)
+    }
+}

@@ -1,0 +1,86 @@
+//! The mailbox that a client has selected.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use protocol::imap::{MailboxName, response};
+use store::{Access, Error, Expunges, Mailbox, Uid, View};
+
+use super::Imap;
+use super::fetch::Resume;
+use super::reply::Stop;
+
+/// See above.
+pub(super) struct Selected {
+    pub(super) name: MailboxName,
+    pub(super) view: View,
+    /// The mail that this mailbox was opened in.
+    pub(super) mail: Rc<store::User>,
+    /// Where the last partial fetch ended.
+    pub(super) resume: Option<Box<Resume>>,
+}
+
+impl Selected {
+    pub(super) fn is_read_only(&self) -> bool {
+        self.view.access() == Access::ReadOnly
+    }
+
+    /// Whether the client's numbers are those of `view` too, as far as they go.
+    fn is_continued_by(&self, view: &View) -> bool {
+        (1..=self.view.exists()).all(|number| self.view.uid(number) == view.uid(number))
+    }
+}
+
+impl Imap {
+    /// The model of a mailbox, as the user's mail is known now.
+    pub(super) fn open(&self, mail: &store::User, name: &MailboxName) -> Result<Rc<Mailbox>, Error> {
+        let separator = mail.location().separator;
+        let mut wire = name.wire().as_bytes();
+        if self.client.user.settings.extra_mailbox_separator {
+            wire = wire.strip_suffix(&[separator]).unwrap_or(wire);
+        }
+        // It will be kept for a while when nobody has it open any more.
+        self.client.user.stirred.set(true);
+        mail.open(wire, self.client.now())
+    }
+
+    /// Selects no mailbox.
+    pub(super) fn close_mailbox(&mut self) {
+        if self.selected.take().is_some() {
+            self.client.user.stirred.set(true);
+        }
+        self.client.set_mailbox(None);
+    }
+
+    /// If the user's mail had to be loaded anew since the mailbox was selected, selects it there, and tells the
+    /// client what is different.
+    pub(super) async fn renew(&mut self, expunges: Expunges) -> Result<(), Stop> {
+        let mail = self.client.user.mail();
+        let Some(selected) = self.selected.as_ref().filter(|selected| !Rc::ptr_eq(&selected.mail, &mail))
+        else {
+            return Ok(());
+        };
+        let mailbox = self.open(&mail, &selected.name)?;
+        self.client.sync(&mailbox, Duration::ZERO).await?;
+        if mailbox.status().uid_validity != selected.view.mailbox().status().uid_validity {
+            return Err(Error::Replaced.into());
+        }
+        let view = mailbox.view(selected.view.access());
+        if expunges == Expunges::Hold && !selected.is_continued_by(&view) {
+            return Ok(());
+        }
+        let there = |uid: Uid| view.number(uid).is_some();
+        let gone = |number: &u32| !selected.view.uid(*number).is_some_and(there);
+        self.client.write(|out| {
+            for number in (1..=selected.view.exists()).rev().filter(gone) {
+                response::expunge(out, number);
+            }
+            response::exists(out, view.exists());
+            response::recent(out, view.recent());
+        });
+        if let Some(selected) = &mut self.selected {
+            (selected.view, selected.mail, selected.resume) = (view, mail, None);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! STORE, RFC 3501 section 6.4.6: changes flags and keywords of messages.
+//!
+//! Other sessions, and this one where it was `.SILENT` and somebody else changed the same message, are told as of any
+//! news. A message that is gone, or that cannot be changed, costs nothing but itself.
+
+use std::rc::Rc;
+
+use ::store::{Change, Expunges, Keyword, Mailbox, Reach, Step, Uid, View};
+use protocol::imap::{By, Code, FlagList, SequenceSet, StoreMode, response};
+
+use super::reply::{Outcome, Reply, Stop};
+use super::selected::Selected;
+use super::{Imap, PATIENCE, flags, messages};
+use crate::client::Client;
+use crate::session::Wants;
+
+/// What the client asks.
+pub(super) struct Asked {
+    pub(super) by: By,
+    pub(super) set: SequenceSet,
+    pub(super) mode: StoreMode,
+    /// It does not want to see the flags that come of it.
+    pub(super) silent: bool,
+    pub(super) flags: FlagList,
+}
+
+pub(super) async fn run(imap: &mut Imap, asked: Asked) -> Outcome {
+    let client = Rc::clone(&imap.client);
+    let Some(selected) = &imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
+    if selected.is_read_only() {
+        return Err(::store::Error::ReadOnly.into());
+    }
+    let numbers = messages::numbers(&selected.view, asked.by, &asked.set).map_err(Stop::Command)?;
+    let mailbox = Rc::clone(selected.view.mailbox());
+    let known = mailbox.keywords().len();
+    let change = change(&client, &mailbox, asked.mode, &asked.flags).await?;
+    if mailbox.keywords().len() > known {
+        // The client hears of a keyword before it sees it on a message.
+        imap.news(Expunges::Hold).await?;
+    }
+    let Some(selected) = &mut imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
+    let keywords = selected.view.mailbox().keywords();
+    let (mut gone, mut failed) = (false, false);
+    for number in numbers.into_iter().flat_map(|(low, high)| low..=high) {
+        let Some(uid) = selected.view.uid(number) else { continue };
+        match store_one(&client, selected, uid, change).await? {
+            Stored::Done if !asked.silent => {
+                write(&client, &selected.view, asked.by, (number, uid), &keywords);
+            }
+            Stored::Done => {}
+            Stored::Gone => gone = true,
+            Stored::Failed => failed = true,
+        }
+        client.breathe().await?;
+    }
+    Ok(if failed {
+        Reply::no(Some(Code::ServerBug), "Some of the messages could not be changed.")
+    } else if gone && asked.by == By::Sequence && !asked.silent {
+        // RFC 2180, section 4.2; a UID that is not there is no error, nor is what the client does not want to see.
+        Reply::no(None, "Some of the messages no longer exist.")
+    } else {
+        Reply::ok("Store completed.")
+    })
+}
+
+/// The flags as the store has them; keywords that there are not are made, unless they are to be removed.
+async fn change(
+    client: &Client,
+    mailbox: &Mailbox,
+    mode: StoreMode,
+    list: &FlagList,
+) -> Result<Change, Stop> {
+    let mut set = flags::from_wire(list.system);
+    for keyword in &list.keywords {
+        let keyword = match mode {
+            StoreMode::Remove => mailbox.find_keyword(keyword.as_str()),
+            StoreMode::Add | StoreMode::Replace => {
+                Some(make_keyword(client, mailbox, keyword.as_str()).await?)
+            }
+        };
+        set = keyword.map_or(set, |keyword| set.with_keyword(keyword));
+    }
+    Ok(match mode {
+        StoreMode::Add => Change::Add(set),
+        StoreMode::Remove => Change::Remove(set),
+        StoreMode::Replace => Change::Replace(set),
+    })
+}
+
+async fn make_keyword(client: &Client, mailbox: &Mailbox, name: &str) -> Result<Keyword, Stop> {
+    let limit = client.now().instant + PATIENCE;
+    loop {
+        let reply = match mailbox.keyword(name, client.now())? {
+            Step::Done(Some(keyword)) => return Ok(keyword),
+            Step::Done(None) if mailbox.keywords().len() >= usize::from(Keyword::COUNT) => {
+                Reply::no(Some(Code::Limit), "There are too many keywords in this mailbox.")
+            }
+            Step::Done(None) => Reply::no(Some(Code::Cannot), "This keyword cannot be stored."),
+            Step::Busy { .. } if client.now().instant >= limit => {
+                Reply::no(Some(Code::InUse), "The mailbox is locked. Try again.")
+            }
+            Step::Busy { retry_after } => {
+                client.rest(Wants::default().or_at(client.now().instant + retry_after)).await;
+                continue;
+            }
+            Step::More => {
+                client.rest(Wants::turn()).await;
+                continue;
+            }
+        };
+        return Err(Stop::Command(reply));
+    }
+}
+
+/// What came of one message.
+enum Stored {
+    Done,
+    Gone,
+    Failed,
+}
+
+async fn store_one(
+    client: &Client,
+    selected: &mut Selected,
+    uid: Uid,
+    change: Change,
+) -> Result<Stored, Stop> {
+    match selected.find(client, |view| view.store(uid, change, client.now())).await {
+        Ok(Some(_)) => Ok(Stored::Done),
+        Ok(None) => Ok(Stored::Gone),
+        Err(error) if error.reach() == Reach::Message => {
+            log::error!("{client}{error}");
+            Ok(Stored::Failed)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn write(client: &Client, view: &View, by: By, (number, uid): (u32, Uid), keywords: &[String]) {
+    let Some(message) = view.message(uid) else { return };
+    client.write(|out| {
+        response::fetch_start(out, number);
+        if by == By::Uid {
+            out.extend_from_slice(b"UID ");
+            response::number(out, uid.get().into());
+            out.push(b' ');
+        }
+        flags::write(out, &message, keywords);
+        response::fetch_end(out);
+    });
+}

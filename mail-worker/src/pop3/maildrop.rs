@@ -1,0 +1,273 @@
+//! The messages as they were at login, under the numbers that they had then: what RFC 1939 calls the maildrop.
+//!
+//! Nobody locks it. What others deliver meanwhile is not seen; what others delete stays in the list, and whoever asks
+//! for it is told that it is gone.
+
+use std::io;
+use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::time::Duration;
+
+use message::CrlfSize;
+use store::{Access, Change, Error, Expunges, Flag, Flags, Found, Now, Uid, View};
+
+use super::chunks::Chunks;
+use super::reply::Stop;
+use crate::client::Client;
+
+/// See above.
+pub(super) struct Maildrop {
+    client: Rc<Client>,
+    view: View,
+    /// The mail that the mailbox was opened in.
+    mail: Rc<store::User>,
+    letters: Vec<Letter>,
+    /// The highest number of a message that was read, now and at login; 0 is none.
+    pub(super) last: u32,
+    last_before: u32,
+    /// Unique ids from another server, by UID, once they were asked for.
+    foreign_ids: Option<Vec<(Uid, Vec<u8>)>>,
+}
+
+/// One message.
+pub(super) struct Letter {
+    pub(super) uid: Uid,
+    /// Once it was needed.
+    size: Option<u64>,
+    pub(super) deleted: bool,
+}
+
+impl Maildrop {
+    /// Opens INBOX.
+    pub(super) async fn open(client: Rc<Client>) -> Result<Self, Error> {
+        let mail = client.user.mail();
+        let mailbox = mail.open(INBOX, client.now())?;
+        client.user.stirred.set(true);
+        let updates = !client.user.settings.pop3.no_flag_updates && mailbox.writable();
+        client.sync(&mailbox, PATIENCE).await?;
+        let mut view = mailbox.view(if updates { Access::ReadWrite } else { Access::ReadOnly });
+        if updates {
+            // What waited in new/ for a view that may move it.
+            client.sync(&mailbox, Duration::ZERO).await?;
+            view.update(Expunges::Tell)?;
+        }
+        let uids = (1..=view.exists()).filter_map(|number| view.uid(number));
+        let letters: Vec<Letter> = uids.map(|uid| Letter { uid, size: None, deleted: false }).collect();
+        let is_read = |letter: &Letter| view.message(letter.uid).is_some_and(|it| it.flags.has(Flag::Seen));
+        let last = letters.iter().rposition(is_read).map_or(0, |index| count(index.saturating_add(1)));
+        client.tally().messages.set(count(letters.len()));
+        Ok(Self { client, view, mail, letters, last, last_before: last, foreign_ids: None })
+    }
+
+    /// If the user's mail had to be loaded anew since, goes on there. The numbers stay what they are.
+    pub(super) async fn renew(&mut self) -> Result<(), Error> {
+        let mail = self.client.user.mail();
+        if Rc::ptr_eq(&self.mail, &mail) {
+            return Ok(());
+        }
+        let mailbox = mail.open(INBOX, self.client.now())?;
+        self.client.sync(&mailbox, PATIENCE).await?;
+        if mailbox.status().uid_validity != self.uid_validity() {
+            return Err(Error::Replaced);
+        }
+        self.view = mailbox.view(self.view.access());
+        self.mail = mail;
+        Ok(())
+    }
+
+    pub(super) fn uid_validity(&self) -> u32 {
+        self.view.mailbox().status().uid_validity
+    }
+
+    /// A message that is not marked as deleted.
+    pub(super) fn letter(&self, number: NonZeroU32) -> Result<&Letter, Stop> {
+        match index(number).and_then(|index| self.letters.get(index)) {
+            None => Err(Stop::Command(format!("There is no message {number}.").into())),
+            Some(letter) if letter.deleted => Err(Stop::Command("The message is marked as deleted.".into())),
+            Some(letter) => Ok(letter),
+        }
+    }
+
+    pub(super) fn letter_mut(&mut self, number: NonZeroU32) -> Result<&mut Letter, Stop> {
+        self.letter(number)?;
+        index(number).and_then(|index| self.letters.get_mut(index)).ok_or_else(Stop::gone)
+    }
+
+    /// The numbers of all messages that are not marked as deleted.
+    pub(super) fn numbers(&self) -> Vec<NonZeroU32> {
+        let all = (1..).map_while(NonZeroU32::new).zip(&self.letters);
+        all.filter(|(_, letter)| !letter.deleted).map(|(number, _)| number).collect()
+    }
+
+    /// All that QUIT is to delete.
+    pub(super) fn marked(&self) -> Vec<Uid> {
+        self.letters.iter().filter(|letter| letter.deleted).map(|letter| letter.uid).collect()
+    }
+
+    /// Takes all marks back.
+    pub(super) fn reset(&mut self) {
+        self.letters.iter_mut().for_each(|letter| letter.deleted = false);
+        self.last = self.last_before;
+    }
+}
+
+// Sizes.
+impl Maildrop {
+    /// How many messages there are, and their size.
+    pub(super) async fn totals(&mut self) -> Result<(usize, u64), Stop> {
+        let numbers = self.numbers();
+        let mut total: u64 = 0;
+        for number in &numbers {
+            total = total.saturating_add(self.size(*number).await?);
+            self.client.breathe().await?;
+        }
+        Ok((numbers.len(), total))
+    }
+
+    /// A message's size, found out if it must be. 0 for one that was gone before anybody could.
+    pub(super) async fn size(&mut self, number: NonZeroU32) -> Result<u64, Stop> {
+        if let Some(size) = self.known_size(number) {
+            return Ok(size);
+        }
+        let uid = self.letter(number)?.uid;
+        let size = match self.measure(uid).await {
+            Err(Stop::Store(error @ Error::NotAFile(_))) => {
+                log::warn!("{}{error}", self.client);
+                0
+            }
+            measured => measured?,
+        };
+        self.note_size(number, size);
+        Ok(size)
+    }
+
+    /// A message's size, if that takes no look at its text.
+    pub(super) fn known_size(&mut self, number: NonZeroU32) -> Option<u64> {
+        let letter = self.letter(number).ok()?;
+        if letter.size.is_some() {
+            return letter.size;
+        }
+        let size = self.view.message(letter.uid)?.size?.into();
+        self.note_size(number, size);
+        Some(size)
+    }
+
+    fn note_size(&mut self, number: NonZeroU32, size: u64) {
+        let tally = &self.client.tally().size;
+        tally.set(tally.get().saturating_add(size));
+        if let Some(letter) = index(number).and_then(|index| self.letters.get_mut(index)) {
+            letter.size = Some(size);
+        }
+    }
+
+    async fn measure(&mut self, uid: Uid) -> Result<u64, Stop> {
+        let Some(mut chunks) = self.open_file(uid).await? else { return Ok(0) };
+        let mut size = CrlfSize::default();
+        loop {
+            let chunk = chunks.next().map_err(|error| self.cannot_read(error))?;
+            if chunk.is_empty() {
+                break;
+            }
+            size.push(chunk);
+            self.client.breathe().await?;
+        }
+        let size = size.size();
+        if let Ok(small) = u32::try_from(size) {
+            self.view.remember_size(uid, small);
+        }
+        Ok(size)
+    }
+}
+
+// Messages.
+impl Maildrop {
+    /// Opens a message; none if it is gone.
+    pub(super) async fn open_file(&mut self, uid: Uid) -> Result<Option<Chunks>, Error> {
+        let found = self.find(|view, _| view.open(uid)).await?;
+        Ok(found.map(|found| Chunks::new(found.file)))
+    }
+
+    /// Removes a message; none if it was gone.
+    pub(super) async fn expunge(&mut self, uid: Uid) -> Result<Option<()>, Error> {
+        if self.view.access() == Access::ReadOnly {
+            // It was opened so that flags stay as they are.
+            self.view = self.view.mailbox().view(Access::ReadWrite);
+        }
+        self.find(|view, now| view.expunge(uid, now)).await
+    }
+
+    /// The client has read a message.
+    pub(super) async fn read(&mut self, number: NonZeroU32) {
+        self.last = self.last.max(number.get());
+        let Ok(&Letter { uid, .. }) = self.letter(number) else { return };
+        if self.view.access() == Access::ReadOnly {
+            return;
+        }
+        let seen = Change::Add(Flags::default().with(Flag::Seen));
+        if let Err(error) = self.find(|view, now| view.store(uid, seen, now)).await {
+            log::warn!("{}{error}", self.client);
+        }
+    }
+
+    /// The name of a message's file, without flags.
+    pub(super) fn file_name(&self, uid: Uid) -> Option<Vec<u8>> {
+        self.view.file_name(uid)
+    }
+
+    /// The unique id that a message has from another server.
+    pub(super) fn foreign_id(&mut self, uid: Uid) -> Result<Option<&[u8]>, Error> {
+        if self.foreign_ids.is_none() {
+            let mut ids = self.view.mailbox().pop3_ids()?;
+            ids.sort_by_key(|(uid, _)| *uid);
+            self.foreign_ids = Some(ids);
+        }
+        let ids = self.foreign_ids.as_deref().unwrap_or_default();
+        let found = ids.binary_search_by_key(&uid, |(uid, _)| *uid).ok().and_then(|index| ids.get(index));
+        Ok(found.map(|(_, id)| id.as_slice()))
+    }
+
+    pub(super) fn cannot_read(&self, source: io::Error) -> Error {
+        Error::Io { doing: "read a message of", path: self.view.mailbox().path().to_owned(), source }
+    }
+
+    /// Does `work` on a message, wherever other programs may have moved it.
+    async fn find<T>(
+        &mut self,
+        mut work: impl FnMut(&mut View, Now) -> Result<Found<T>, Error>,
+    ) -> Result<Option<T>, Error> {
+        for _ in 0..TRIES {
+            match work(&mut self.view, self.client.now())? {
+                Found::Here(done) => return Ok(Some(done)),
+                Found::Gone => return Ok(None),
+                Found::Moved => {
+                    let mailbox = Rc::clone(self.view.mailbox());
+                    self.client.sync(&mailbox, PATIENCE).await?;
+                }
+            }
+        }
+        let path = self.view.mailbox().path().to_owned();
+        let source = io::Error::other("a message moves too fast");
+        Err(Error::Io { doing: "find a message of", path, source })
+    }
+}
+
+impl Drop for Maildrop {
+    fn drop(&mut self) {
+        self.client.user.stirred.set(true);
+    }
+}
+
+fn index(number: NonZeroU32) -> Option<usize> {
+    usize::try_from(number.get()).ok()?.checked_sub(1)
+}
+
+/// UIDs have 32 bits, so that no mailbox has more messages.
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+const INBOX: &[u8] = b"INBOX";
+/// How long a lock may keep messages from being seen.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often a message is looked for that other programs rename meanwhile.
+const TRIES: u8 = 5;

@@ -1,0 +1,78 @@
+//! A client's connection, from an address of its choice, and its lines.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpStream};
+use std::os::fd::AsRawFd;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
+
+use crate::PATIENCE;
+
+#[derive(Debug)]
+pub(crate) struct Stream {
+    lines: BufReader<TcpStream>,
+}
+
+impl Stream {
+    pub(crate) fn connect(server: SocketAddrV4, from: Option<Ipv4Addr>) -> Self {
+        let own = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+            .expect("making a socket");
+        if let Some(from) = from {
+            let from = SockaddrIn::from(SocketAddrV4::new(from, 0));
+            bind(own.as_raw_fd(), &from).expect("binding a client's socket");
+        }
+        connect(own.as_raw_fd(), &SockaddrIn::from(server))
+            .unwrap_or_else(|why| panic!("connecting to {server}: {why}"));
+        let stream = TcpStream::from(own);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { lines: BufReader::new(stream) }
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.lines.get_ref().write_all(bytes).expect("writing to the server");
+    }
+
+    /// The next line without its end; none at the end of the stream.
+    pub(crate) fn line(&mut self) -> Option<Vec<u8>> {
+        let mut line = Vec::new();
+        // A connection that is reset has ended, too.
+        match self.lines.read_until(b'\n', &mut line) {
+            Err(why) if why.kind() != std::io::ErrorKind::ConnectionReset => {
+                panic!("waiting for a line, with '{}' read of it: {why}", String::from_utf8_lossy(&line))
+            }
+            _ if line.is_empty() => None,
+            _ => {
+                let whole = line.strip_suffix(b"\n");
+                let whole =
+                    whole.unwrap_or_else(|| panic!("half a line: {}", String::from_utf8_lossy(&line)));
+                Some(whole.strip_suffix(b"\r").unwrap_or(whole).to_vec())
+            }
+        }
+    }
+
+    pub(crate) fn exactly(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.lines.read_exact(&mut bytes).expect("reading a literal");
+        bytes
+    }
+
+    pub(crate) fn finish_sending(&self) {
+        // It may have gone.
+        let _ = self.lines.get_ref().shutdown(Shutdown::Write);
+    }
+
+    /// Whether a line begins to come within a moment. Only ever used to show that nothing comes.
+    pub(crate) fn is_silent(&mut self) -> bool {
+        let socket = self.lines.get_ref();
+        socket.set_read_timeout(Some(std::time::Duration::from_millis(200))).unwrap();
+        let silent = self.lines.fill_buf().is_err();
+        self.lines.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        silent
+    }
+
+    pub(crate) fn local_port(&self) -> u16 {
+        self.lines.get_ref().local_addr().unwrap().port()
+    }
+}

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Sees to the clients and peers that the tests use: as root on Debian installs those that are not there; elsewhere says
+# which tests will be skipped for want of them. Nothing that it installs is started.
+set -u
+
+# program:package, one a line
+wanted="
+curl:curl
+fetchmail:fetchmail
+mandoc:mandoc
+mbsync:isync
+mutt:mutt
+perl:perl-base
+python3:python3
+shellcheck:shellcheck
+strace:strace
+/usr/bin/checkpw:checkpw
+/usr/bin/cvm-checkpassword:cvm
+/usr/lib/dovecot/imap:dovecot-imapd
+/usr/lib/dovecot/pop3:dovecot-pop3d
+"
+
+missing() {
+    for pair in $wanted; do
+        command -v "${pair%:*}" >/dev/null 2>&1 || echo "$pair"
+    done
+}
+
+packages=$(missing | sed 's/.*://' | tr '\n' ' ')
+if [ -n "$packages" ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "tools: installing $packages"
+    # Debian starts servers as it installs them, unless this says no.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    # shellcheck disable=SC2086 # several words are meant
+    { apt-get update -q && apt-get install -q -y --no-install-recommends $packages; } >/dev/null ||
+        echo "tools: apt-get failed" >&2
+fi
+
+for pair in $(missing); do
+    echo "tools: no ${pair%:*} (Debian: ${pair#*:}); tests that need it are skipped"
+done
