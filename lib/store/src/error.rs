@@ -20,6 +20,9 @@ pub enum Error {
     /// There is no such mailbox, or it is only a level of the hierarchy.
     #[error("no mailbox at {}", .0.display())]
     NoSuchMailbox(PathBuf),
+    /// Another program holds its lock, and nothing is known of the mailbox yet.
+    #[error("mailbox is locked by another program, and not known yet")]
+    Locked,
     /// A write through a view that was opened read-only.
     #[error("mailbox is open read-only")]
     ReadOnly,
@@ -29,7 +32,7 @@ pub enum Error {
     /// UIDVALIDITY is no longer what the views were told: they must be closed and opened anew.
     #[error("mailbox was replaced: UIDVALIDITY changed")]
     Replaced,
-    /// More than fits a model: 256 MiB of names, or UIDs up to 2^32.
+    /// More than fits a model: 64 MiB of names, or UIDs up to 2^32.
     #[error("mailbox is too large: {}", .0.display())]
     TooLarge(PathBuf),
     /// A hook said no, in words meant for the client.
@@ -67,6 +70,7 @@ impl Error {
             Error::NotAFile(_) => Reach::Message,
             Error::BadName(_)
             | Error::NoSuchMailbox(_)
+            | Error::Locked
             | Error::ReadOnly
             | Error::Refused(_)
             | Error::TooLarge(_)

@@ -42,17 +42,8 @@ pub(crate) enum Attempt {
     Held(Lock),
     /// Somebody else has it: try again after [`RETRY`].
     Busy,
-    /// The directory can't be written; or the disk is full, which may pass.
-    Denied(Denial),
-}
-
-/// Why no lock can be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Denial {
-    /// No permission, or a read-only file system.
-    ReadOnly,
-    /// No space.
-    Full,
+    /// The directory can't be written, or the disk is full.
+    Denied,
 }
 
 /// What was seen of another's lock, and since when.
@@ -90,10 +81,9 @@ impl Lock {
                         }
                     }
                     Errno::EEXIST => return Ok(Attempt::Busy),
-                    Errno::EACCES | Errno::EPERM | Errno::EROFS => {
-                        return Ok(Attempt::Denied(Denial::ReadOnly));
+                    Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENOSPC | Errno::EDQUOT => {
+                        return Ok(Attempt::Denied);
                     }
-                    Errno::ENOSPC | Errno::EDQUOT => return Ok(Attempt::Denied(Denial::Full)),
                     _ => return Err(Error::io("create", &path)(error)),
                 },
             }
@@ -115,7 +105,7 @@ impl Lock {
             // An empty lock would hold others up for two minutes.
             let _ = fs::remove_file(&path);
             return match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
-                Errno::ENOSPC | Errno::EDQUOT => Ok(Attempt::Denied(Denial::Full)),
+                Errno::ENOSPC | Errno::EDQUOT => Ok(Attempt::Denied),
                 _ => Err(Error::io("write", &path)(error)),
             };
         }

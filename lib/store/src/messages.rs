@@ -71,8 +71,8 @@ pub(crate) struct Messages {
 #[derive(Debug)]
 pub(crate) struct Full;
 
-/// All names of one mailbox together: some four million messages.
-pub(crate) const NAMES_MAX: usize = 256 * 1024 * 1024;
+/// All names of one mailbox together: some million messages.
+pub(crate) const NAMES_MAX: usize = 64 * 1024 * 1024;
 
 impl Messages {
     /// A message that is there.

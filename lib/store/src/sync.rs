@@ -12,8 +12,9 @@
 //! Settle    what was not seen is expunged, if we can be sure
 //! ```
 //!
-//! Other programs change the directories meanwhile, and most know of no lock. What changed under the scan is scanned
-//! again; what was not seen is believed to be gone only if nothing changed, or after the second time.
+//! Other programs change the directories meanwhile, and most know of no lock; and a directory that changes while it is
+//! read may hide names that were there all the time. So what changed under the scan is scanned again, and what was not
+//! seen is believed to be gone only if nothing changed, or after several scans.
 
 mod files;
 mod list;
@@ -25,7 +26,7 @@ use std::rc::Rc;
 use crate::dirs::{Dirs, GRAIN, Known, Reading, Times};
 use crate::file::Stamp;
 use crate::keywords::Keywords;
-use crate::lock::{Attempt, Denial, Lock, RETRY, Waiting};
+use crate::lock::{Attempt, Lock, RETRY, Waiting};
 use crate::messages::{GONE, IN_NEW};
 use crate::model::{Edition, Model};
 use crate::scan::{Budget, Scan};
@@ -49,7 +50,7 @@ pub(crate) struct State {
     /// Messages wait in new/ for a view that may be told that they are recent.
     unmoved: bool,
     /// The list could not be locked or written, so that UIDs may be ours alone.
-    denied: Option<Denial>,
+    denied: bool,
     waiting: Option<Box<Waiting>>,
     sync: Option<Box<Sync>>,
 }
@@ -142,7 +143,7 @@ impl State {
             known: Known::default(),
             doubt: false,
             unmoved: false,
-            denied: None,
+            denied: false,
             waiting: None,
             sync: None,
         }
@@ -233,7 +234,7 @@ impl State {
         Ok(())
     }
 
-    /// Does `work` under the list's lock. `None` if somebody else has it.
+    /// Does `work` under the list's lock.
     pub(crate) fn locked<T>(
         &mut self,
         now: Now,
@@ -246,7 +247,7 @@ impl State {
         let path = self.list_path();
         match Lock::attempt(&self.process, &path, &mut self.waiting, now)? {
             Attempt::Busy => Ok(Locked::Busy),
-            Attempt::Denied(_) => Ok(Locked::Denied),
+            Attempt::Denied => Ok(Locked::Denied),
             Attempt::Held(_lock) => Ok(Locked::Done(work(self)?)),
         }
     }
@@ -257,7 +258,7 @@ impl State {
         let stale = self.known.stale(times, now);
         let list_known = match self.list_since()? {
             Since::Unchanged => true,
-            Since::Missing => self.denied.is_some(),
+            Since::Missing => self.denied,
             Since::Appended | Since::Replaced => false,
         };
         let moves = self.unmoved && self.model.has_writer();
@@ -266,7 +267,7 @@ impl State {
         }
         let reading = if self.doubt { Reading::Both } else { stale.unwrap_or(Reading::New) };
         self.doubt = false;
-        self.denied = None;
+        self.denied = false;
         Ok(Some(Box::new(self.scan_from(times, reading, now)?)))
     }
 
@@ -347,10 +348,13 @@ impl State {
                 sync.lock = Some(lock);
                 Ok(if sync.late { Turn::Restart } else { Turn::Next(Phase::Records(None)) })
             }
-            Attempt::Denied(_) if sync.late && sync.rounds < ROUNDS => Ok(Turn::Restart),
+            Attempt::Denied if sync.late => {
+                sync.late = sync.rounds < ROUNDS;
+                Ok(if sync.late { Turn::Restart } else { Turn::Next(Phase::Apply(0)) })
+            }
             // UIDs are ours alone, then, and messages stay in new/.
-            Attempt::Denied(denial) => {
-                self.denied = Some(denial);
+            Attempt::Denied => {
+                self.denied = true;
                 Ok(Turn::Next(Phase::Assign(sync.scan.strangers.unassigned(), 0)))
             }
             // All that needs no lock goes on.
@@ -358,6 +362,9 @@ impl State {
                 let open = !mem::replace(&mut sync.reaped, true) && self.expunge_unseen(self.quiet(sync)?);
                 let age = now.instant.saturating_duration_since(sync.began.instant);
                 let old = age >= GRAIN && self.dirs.times()? != sync.scan.times;
+                if old {
+                    sync.rounds = 0;
+                }
                 Ok(if open && sync.rounds + 1 < ROUNDS || old { Turn::Restart } else { Turn::Busy })
             }
         }

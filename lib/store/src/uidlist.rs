@@ -9,16 +9,19 @@
 //! holds the lock; whoever reads needs none and leaves a last line without its end for later. What we do not know, in
 //! the header or in a record, is kept. Nothing here is held in memory but one line.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+mod write;
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::num::NonZeroU32;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::file::{Stamp, open_regular, open_to_append};
+use crate::file::{Stamp, open_regular};
 use crate::filename::{decimal, split};
-use crate::mode::Creation;
 use crate::{Error, Uid};
+
+pub(crate) use write::{Rewrite, Unknown, append};
 
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,37 +94,6 @@ pub(crate) struct Reader {
     start: usize,
     /// UIDs from here on are impossible (version 1 only).
     bound: u32,
-}
-
-/// Writes a list anew, record by record.
-#[derive(Debug)]
-pub(crate) struct Rewrite {
-    path: PathBuf,
-    tmp: PathBuf,
-    out: BufWriter<File>,
-    old: Option<Reader>,
-    /// A record of the old list that was read too early.
-    ahead: Option<Kept>,
-    /// Do records that the model does not know stay?
-    unknown: Unknown,
-    last: u32,
-    records: u32,
-}
-
-/// What a rewrite does with records that nobody claims.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unknown {
-    /// Their messages are gone.
-    Drop,
-    /// Their messages may only have been overlooked.
-    Keep,
-}
-
-#[derive(Debug)]
-struct Kept {
-    uid: Uid,
-    keys: Vec<u8>,
-    base: Vec<u8>,
 }
 
 const LINE_MAX: usize = 8 * 1024;
@@ -353,103 +325,5 @@ impl Reader {
     }
 }
 
-impl Rewrite {
-    /// Starts a list in place of `path`. What the old one has of unknown keys is kept.
-    pub(crate) fn begin(
-        path: &Path,
-        uid_validity: u32,
-        next: u32,
-        unknown: Unknown,
-    ) -> Result<Rewrite, Error> {
-        let mut tmp = path.as_os_str().to_owned();
-        tmp.push(".tmp");
-        let tmp = PathBuf::from(tmp);
-        let dir = path.parent().unwrap_or(Path::new("/"));
-        let file = Creation::within(dir).replacement(&tmp).map_err(Error::io("create", &tmp))?;
-        // A list that can't be read has nothing to give.
-        let old = Reader::open(path).ok().flatten();
-        let more = old.as_ref().and_then(|old| old.header.as_ref()).map(|header| header.more.clone());
-        let header = Header { version: 3, uid_validity, next, more: more.unwrap_or_default() };
-        let mut out = BufWriter::with_capacity(CHUNK, file);
-        out.write_all(&header.line()).map_err(Error::io("write", &tmp))?;
-        Ok(Rewrite { path: path.to_owned(), tmp, out, old, ahead: None, unknown, last: 0, records: 0 })
-    }
-
-    /// Writes one record. UIDs must ascend.
-    pub(crate) fn put(&mut self, uid: Uid, base: &[u8]) -> Result<(), Error> {
-        let mut keys = Vec::new();
-        while let Some(old) = self.old_record() {
-            if old.uid > uid {
-                self.ahead = Some(old);
-                break;
-            }
-            if old.uid == uid && old.base == base {
-                keys = old.keys;
-            } else if old.uid < uid {
-                self.keep(&old)?;
-            }
-        }
-        self.write(&Record { uid, keys: &keys, base })
-    }
-
-    /// Makes it the list.
-    pub(crate) fn finish(mut self) -> Result<Progress, Error> {
-        while let Some(old) = self.old_record() {
-            self.keep(&old)?;
-        }
-        let Rewrite { path, tmp, mut out, last, records, .. } = self;
-        out.flush().map_err(Error::io("write", &tmp))?;
-        let file = out.into_inner().map_err(|error| Error::io("write", &tmp)(error.into_error()))?;
-        file.sync_data().map_err(Error::io("sync", &tmp))?;
-        fs::rename(&tmp, &path).map_err(Error::io("replace", &path))?;
-        let stamp = Stamp::of(&file.metadata().map_err(Error::io("examine", &path))?);
-        Ok(Progress { stamp, offset: stamp.size, version: 3, last, records })
-    }
-
-    fn keep(&mut self, old: &Kept) -> Result<(), Error> {
-        match self.unknown {
-            Unknown::Keep => self.write(&Record { uid: old.uid, keys: &old.keys, base: &old.base }),
-            Unknown::Drop => Ok(()),
-        }
-    }
-
-    fn write(&mut self, record: &Record<'_>) -> Result<(), Error> {
-        (self.last, self.records) = (record.uid.get(), self.records.saturating_add(1));
-        record.write(&mut self.out).map_err(Error::io("write", &self.tmp))
-    }
-
-    fn old_record(&mut self) -> Option<Kept> {
-        if let Some(ahead) = self.ahead.take() {
-            return Some(ahead);
-        }
-        // What follows a broken line is lost, as all of a broken list is.
-        let (record, _) = self.old.as_mut()?.next().ok().flatten()?;
-        Some(Kept { uid: record.uid, keys: record.keys.to_vec(), base: record.base.to_vec() })
-    }
-}
-
-/// Appends records to a list that was read to its end, under the same lock.
-pub(crate) fn append<'a>(
-    path: &Path,
-    progress: &Progress,
-    records: impl Iterator<Item = (Uid, &'a [u8])>,
-) -> Result<Progress, Error> {
-    let mut after = *progress;
-    let mut lines = Vec::new();
-    for (uid, base) in records {
-        Record { uid, keys: b"", base }.write(&mut lines).map_err(Error::io("write", path))?;
-        after.last = uid.get();
-        after.records = after.records.saturating_add(1);
-    }
-    let mut file = open_to_append(path).map_err(Error::io("open", path))?;
-    if let Err(error) = file.write_all(&lines) {
-        // Half a line would make the whole list look broken to the next writer.
-        let _ = file.set_len(progress.offset);
-        return Err(Error::io("write", path)(error));
-    }
-    after.stamp = Stamp::of(&file.metadata().map_err(Error::io("examine", path))?);
-    after.offset = after.stamp.size;
-    Ok(after)
-}
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,8 @@ use crate::{Error, Now, Uid, filename};
 
 /// What moving a file costs, where reading a name costs 1.
 const MOVE: usize = 10;
+/// When more is missing at once, it was removed and not overlooked.
+const LOOKS_MAX: usize = 1000;
 /// A second link to a file is removed only if it is older than this.
 const LINK_AGE: Duration = Duration::from_secs(30);
 
@@ -104,9 +106,10 @@ impl State {
                 unseen.push(*entry);
             }
         }
+        let look = quiet != Quiet::Surely && unseen.len() <= LOOKS_MAX;
         for entry in unseen {
             let missed = entry.missed.saturating_add(1);
-            let there = quiet != Quiet::Surely && fs::symlink_metadata(self.file(&entry)).is_ok();
+            let there = look && fs::symlink_metadata(self.file(&entry)).is_ok();
             if missed >= enough && !there {
                 self.model.messages.mark_gone(entry.uid);
             } else if let Some(entry) = self.model.messages.entry_mut(entry.uid) {
@@ -154,7 +157,7 @@ impl State {
             dirs::rename(&second, &fresh).map_err(Into::into)
         };
         if let Err(error) = done {
-            log::warn!("cannot: {error}");
+            log::warn!("cannot move {} out of the way: {error}", second.display());
         }
     }
 }

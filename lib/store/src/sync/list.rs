@@ -7,7 +7,6 @@ use nix::errno::Errno;
 
 use super::{Listed, Phase, Quiet, ROUNDS, State, Sync, Turn};
 use crate::file::Stamp;
-use crate::lock::Denial;
 use crate::messages::{GONE, Place, RECENT, SEEN, UNLISTED};
 use crate::scan::{Budget, Match};
 use crate::uidlist::{self, End, Fault, Progress, Reader, Record, Rewrite, Since, Unknown};
@@ -240,7 +239,7 @@ impl State {
         match self.write_records(sync, from, rewrite, budget) {
             Err(Error::Io { source, path, .. }) if is_full(&source) => {
                 log::warn!("cannot write {}: {source}", path.display());
-                self.denied = Some(Denial::Full);
+                self.denied = true;
                 self.model.publish();
                 Ok(Turn::Next(Phase::Settle))
             }

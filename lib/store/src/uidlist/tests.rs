@@ -1,6 +1,10 @@
+use std::fs;
+use std::path::PathBuf;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::file::open_to_append;
 
 /// UID, keys, base name.
 type Row = (u32, String, String);
@@ -169,6 +173,9 @@ fn appended_records_are_read_by_others() {
     assert_eq!(list.text(), format!("{DOVECOT}25022 :1.new\n25023 :2.new\n"));
     let (records, read) = list.read().unwrap();
     assert_eq!((records.len(), read), (4, after));
+    // What was read is no longer what is there.
+    assert!(append(&list.path, &before, new.into_iter()).is_err());
+    assert_eq!(list.read().unwrap().1, after);
 }
 
 #[test]
