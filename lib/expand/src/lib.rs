@@ -210,7 +210,10 @@ impl Expression {
             (number, rest) = Count::parse(after)?;
         }
         let mut modifiers = Vec::new();
-        while let Some((letter, modifier)) = MODIFIERS.iter().find(|(letter, _)| rest.starts_with(*letter)) {
+        // No more than there are: each E may double the value.
+        while modifiers.len() < MODIFIERS.len()
+            && let Some((letter, modifier)) = MODIFIERS.iter().find(|(letter, _)| rest.starts_with(*letter))
+        {
             modifiers.push(*modifier);
             rest = rest.strip_prefix(*letter).unwrap_or(rest);
         }

@@ -92,6 +92,14 @@ fn an_unknown_variable_is_told_when_read() {
 }
 
 #[test]
+fn modifiers_are_too_few_to_make_a_value_huge() {
+    let of_many = Variables { user: &[b'"'; 300], ..alice() };
+    let widest = Template::parse("%EEEEEEEEEu").unwrap();
+    assert_eq!(widest.expand(&of_many).unwrap().len(), 300 << 9);
+    assert_eq!(Template::parse("%EEEEEEEEEEu"), Err(Wrong::Unknown("%EEEEEEEEEEu".into())));
+}
+
+#[test]
 fn a_missing_home_fails_only_where_it_is_asked_for() {
     let homeless = Variables { home: None, ..alice() };
     assert_eq!(Template::parse("%h/x").unwrap().expand(&homeless), Err(NoHome));
