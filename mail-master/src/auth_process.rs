@@ -269,7 +269,8 @@ impl Master {
         }
     }
 
-    /// Who waits for it is refused; the login processes get another one.
+    /// Who waits for it is refused. The login processes get another one when they have said that they lost this one: what
+    /// one says of the old link is never taken to be of the new.
     fn forget_auth(&mut self, key: AuthKey) {
         let Some(auth) = self.auths.remove(key) else { return };
         auth.link.close(&self.io);
@@ -277,9 +278,6 @@ impl Master {
         // The connection is closed with what holds it, whatever the loop says.
         let _ = self.io.unwatch(&auth.answers.channel);
         self.forget_source(auth.answers_key);
-        for login in self.logins.values_mut().filter(|login| login.auth == Some(key)) {
-            login.auth = None;
-        }
         if !auth.answers.pending.is_empty() {
             warn!("mail-auth is gone, {} logins wait for it in vain", auth.answers.pending.len());
         }

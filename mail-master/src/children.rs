@@ -182,15 +182,14 @@ impl Master {
         let now = Instant::now();
         if now.duration_since(since) < OLD_ENOUGH {
             self.children.failed(role, now);
-            self.keep_children_later();
+            self.keep_children_later(now);
         } else {
             self.children.patience.remove(&role);
         }
     }
 
-    /// Looks again when the one that has to wait least may be started.
-    pub(crate) fn keep_children_later(&mut self) {
-        let now = Instant::now();
+    /// Looks again when the one that had to wait at `now`, and least, may be started.
+    pub(crate) fn keep_children_later(&mut self, now: Instant) {
         let soonest = self.children.patience.values().map(|p| p.until).filter(|until| *until > now).min();
         if let Some(timer) = self.children.timer.take() {
             self.timers.cancel(timer);
@@ -203,10 +202,11 @@ impl Master {
         if self.shutdown.is_some() {
             return;
         }
+        // Starting takes its time: one that had to wait before may not have to any more, and was not started either.
+        let now = Instant::now();
         self.keep_auth();
         self.keep_logins();
-        // Those that still have to wait.
-        self.keep_children_later();
+        self.keep_children_later(now);
     }
 
     /// Tells a child to end.

@@ -101,7 +101,9 @@ impl Master {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return,
             Err(error) => return warn!("control socket: {error}"),
         };
-        if self.control.connections.len() >= MOST_CONNECTIONS {
+        // To each socket its own: who may only look cannot keep root out.
+        let there = self.control.connections.values().filter(|other| other.access == access).count();
+        if there >= MOST_CONNECTIONS {
             return warn!("control socket: more than {MOST_CONNECTIONS} connections, one turned away");
         }
         if let Err(why) = self.accept_control(access, stream) {
@@ -334,7 +336,7 @@ fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
 
 /// How long workers may take to report.
 const REPORT_TIME: Duration = Duration::from_secs(2);
-/// What an administrator's scripts may keep open at once.
+/// What an administrator's scripts may keep open at once, of each socket.
 const MOST_CONNECTIONS: usize = 64;
 /// Rows of a hundred thousand sessions.
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;

@@ -38,7 +38,7 @@ pub(crate) struct LoginProcess {
     pub(crate) generation: u32,
     pub(crate) link: Link,
     pub(crate) key: usize,
-    /// The auth process that its authentications are made at.
+    /// The auth process that its authentications are made at, which may be no more until it has said that it knows.
     pub(crate) auth: Option<AuthKey>,
     pub(crate) retired: bool,
     /// How many clients it has that have not logged in, as it says.
@@ -178,9 +178,13 @@ impl Master {
                     Ok(())
                 }
                 Ok(Some(FromLogin::AuthLost)) => {
-                    login.auth = None;
-                    // Not at once: auth may be about to end, or may not like this login.
-                    self.after(AUTH_WAIT, Timer::Children);
+                    match login.auth.take() {
+                        // Not at once: it may be about to end, or may not like this login.
+                        Some(auth) if self.auths.contains_key(auth) => {
+                            self.after(AUTH_WAIT, Timer::Children);
+                        }
+                        _ => self.keep_auth(),
+                    }
                     Ok(())
                 }
                 Ok(Some(FromLogin::Clients(count))) => {

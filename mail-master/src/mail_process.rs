@@ -156,10 +156,14 @@ impl Master {
         let (program, words) = self.command_of(&kind);
         let person = &offer.person;
         make_blocking(&offer.client)?;
+        let mut arguments: Vec<OsString> = words.into_iter().map(OsString::from).collect();
+        if settings.verbose_proctitle {
+            arguments.push(format!("[{} {}]", person.user, offer.request.remote.0).into());
+        }
         let home = person.home.clone().map(|home| PathBuf::from(OsString::from_vec(home)));
         let spawn = Spawn {
             program,
-            arguments: words.into_iter().map(OsString::from).collect(),
+            arguments,
             environment,
             descriptors: vec![(1, offer.client.try_clone()?), (0, offer.client)],
             credentials: Some(person.credentials.clone()).filter(|_| self.host.is_root()),

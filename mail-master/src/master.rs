@@ -263,8 +263,9 @@ impl Master {
     /// A child could not be started, or what is told of it; it is tried again later.
     pub(crate) fn child_failed(&mut self, role: Role, why: &io::Error) {
         warn!("starting {role}: {why}");
-        self.children.failed(role, Instant::now());
-        self.keep_children_later();
+        let now = Instant::now();
+        self.children.failed(role, now);
+        self.keep_children_later(now);
     }
 }
 

@@ -197,7 +197,8 @@ impl Client {
     }
 
     /// Brings `mailbox` up to date with the disk. A lock that another program holds is waited for until `patience`
-    /// is over; then some of what is new stays unknown for now.
+    /// is over; then some of what is new stays unknown for now. Where all is unknown, that is an error: a client that is
+    /// shown an empty mailbox forgets what it knows.
     pub(crate) async fn sync(&self, mailbox: &Mailbox, patience: Duration) -> Result<Synced, Error> {
         let limit = self.now().instant + patience;
         loop {
@@ -205,7 +206,10 @@ impl Client {
                 Step::Done(()) => return Ok(Synced::All),
                 Step::More => self.rest(Wants::turn()).await,
                 Step::Busy { retry_after } if self.now().instant >= limit => {
-                    return Ok(Synced::Known { retry_after });
+                    return match mailbox.status().uid_validity {
+                        0 => Err(Error::Locked),
+                        _ => Ok(Synced::Known { retry_after }),
+                    };
                 }
                 Step::Busy { retry_after } => {
                     self.rest(Wants::default().or_at(self.now().instant + retry_after)).await;

@@ -52,7 +52,11 @@ use crate::worker::Worker;
 
 #[derive(Parser)]
 #[command(name = "mail-worker", version, about = "Serves logged-in mail clients")]
-struct CommandLine {}
+struct CommandLine {
+    /// Whom it serves, where verbose_proctitle has the master say so: for ps(1) to show
+    #[arg(hide = true)]
+    _shown: Vec<String>,
+}
 
 fn main() -> ExitCode {
     CommandLine::parse();

@@ -157,3 +157,18 @@ fn select_tells_what_there_is_and_recent_once() {
     assert!(lines.contains("d NO [NONEXISTENT] "));
     assert!(lines.ends_with("e BAD No mailbox selected.\r\n"), "{lines}");
 }
+
+#[test]
+fn a_mailbox_that_is_locked_before_it_is_known_is_not_shown_as_empty() {
+    let scratch = Scratch::new();
+    let home = scratch.home("me", getuid().as_raw());
+    deliver(&home, "1.new", "Subject: hello\n\n");
+    let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
+    // Whoever runs this test lives.
+    let lock = home.join("Maildir/dovecot-uidlist.lock");
+    fs::write(&lock, format!("{}:{host}", std::process::id())).unwrap();
+    let answers = said(&run(worker(&scratch), b"a SELECT INBOX\r\nb STATUS INBOX (MESSAGES)\r\n"));
+    assert!(answers.contains("\r\na NO ") && answers.contains("\r\nb NO "), "{answers}");
+    fs::remove_file(&lock).unwrap();
+    assert!(said(&run(worker(&scratch), b"a SELECT INBOX\r\n")).contains("* 1 EXISTS"));
+}

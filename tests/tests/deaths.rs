@@ -106,6 +106,22 @@ fn an_auth_process_that_is_killed_comes_back_and_logins_go_on() {
 }
 
 #[test]
+fn nobody_is_refused_because_auth_was_started_anew() {
+    let server = Server::start(&format!("{SHARED}protocols = imap\nlogin_processes_count = 4\n"));
+    for _ in 0..5 {
+        let mut clients: Vec<Imap> = (0..10).map(|_| server.imap()).collect();
+        // It ends well, so that the next one need not wait.
+        server.only("auth").signal(Signal::SIGTERM);
+        let tags: Vec<String> = clients.iter_mut().map(|client| client.begin("LOGIN alice secret")).collect();
+        for (client, tag) in clients.iter_mut().zip(&tags) {
+            client.reply(tag).ok();
+        }
+        drop(clients);
+        server.wait_for_sessions(0);
+    }
+}
+
+#[test]
 fn all_at_once_killed_are_all_back() {
     let server = Server::start(SHARED);
     let mut alice = server.login("alice");

@@ -197,7 +197,7 @@ settings! {
         pop3_enable_last: bool = "no" => POP3_ENABLE_LAST;
         /// Whether a message's X-UIDL header is its UIDL, where it has one.
         pop3_reuse_xuidl: bool = "no" => POP3_REUSE_XUIDL;
-        /// Whether nothing else changes the mailbox while a session is there.
+        /// Whether nothing else changes the mailbox while a session is there; not possible yet.
         pop3_lock_session: bool = "no" => POP3_LOCK_SESSION;
         /// What a message is called in UIDL: %v UIDVALIDITY, %u UID, %m MD5 of its header, %f its file's name.
         pop3_uidl_format: UidlFormat = "%08Xu%08Xv" => POP3_UIDL_FORMAT;

@@ -4,9 +4,12 @@
 //! beginnings. Sizes, depth and number of files are bounded.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
 
 use crate::config::grammar::{self, Line};
 use crate::config::problem::{Place, Problem, Report};
@@ -32,7 +35,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Reads one file; `asked` is the `!include` that wants it.
     fn file(&mut self, path: &Path, asked: Option<&Place>) {
-        let text = match text_of(path) {
+        let opened = if asked.is_some() { open_included(path) } else { File::open(path) };
+        let text = match opened.and_then(text_of) {
             Ok(text) => text,
             Err(error) => {
                 let problem = cannot(path, &error);
@@ -108,7 +112,7 @@ impl Reader<'_> {
             } else if self.open.len() >= DEEPEST || self.files >= MOST_FILES {
                 self.report
                     .add(Problem::error("too many files are included").at(place).help("put them together"));
-            } else if !optional || File::open(&path).is_ok() {
+            } else if !optional || is_there(&path) {
                 self.files += 1;
                 self.file(&path, Some(place));
             }
@@ -116,20 +120,34 @@ impl Reader<'_> {
     }
 }
 
-fn text_of(path: &Path) -> std::io::Result<String> {
+/// One that may be missing may also be unreadable; whatever else is wrong with it is told.
+fn is_there(path: &Path) -> bool {
+    !matches!(open_included(path), Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied))
+}
+
+/// A fifo would hold up the master, and whoever waits for it, until somebody writes to it.
+fn open_included(path: &Path) -> io::Result<File> {
+    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    if file.metadata()?.file_type().is_fifo() {
+        return Err(io::Error::other("it is a fifo"));
+    }
+    Ok(file)
+}
+
+fn text_of(file: File) -> io::Result<String> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
-        return Err(std::io::Error::other("it is larger than 1 MiB"));
+        return Err(io::Error::other("it is larger than 1 MiB"));
     }
     String::from_utf8(bytes).map_err(|error| {
         let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let line = good.iter().filter(|b| **b == b'\n').count() + 1;
-        std::io::Error::other(format!("line {line} is not UTF-8"))
+        io::Error::other(format!("line {line} is not UTF-8"))
     })
 }
 
-fn cannot(path: &Path, error: &std::io::Error) -> Problem {
+fn cannot(path: &Path, error: &io::Error) -> Problem {
     Problem::error(format!("cannot read {}: {error}", path.display()))
 }
 

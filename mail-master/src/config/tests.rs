@@ -140,8 +140,8 @@ fn a_protocol_section_wins_over_the_top_wherever_it_stands() {
 
 #[test]
 fn settings_of_one_protocol_may_stand_at_the_top() {
-    let config = Machine::root().config("pop3_lock_session = yes\nimap_idle_notify_interval = 29 mins\n");
-    assert!(config.pop3.pop3_lock_session);
+    let config = Machine::root().config("pop3_enable_last = yes\nimap_idle_notify_interval = 29 mins\n");
+    assert!(config.pop3.pop3_enable_last);
     assert_eq!(config.imap.imap_idle_notify_interval.as_secs(), 29 * 60);
 }
 

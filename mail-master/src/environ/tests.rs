@@ -96,7 +96,7 @@ fn a_client_alone_is_restricted() {
         master_user: Some("admin".to_owned()),
         ..alice()
     };
-    let config = fixture("pop3_lock_session = yes\nmail_location = maildir:/x\n");
+    let config = fixture("pop3_enable_last = yes\nmail_location = maildir:/x\n");
     let facts = ClientFacts { tag: "", secured: true, ..facts(&person, Form::Alone) };
     let environment = client_environment(&config.pop3, &facts).unwrap();
     assert_eq!(environment.text("RESTRICT_SETUID"), Some("20001"));
@@ -105,11 +105,11 @@ fn a_client_alone_is_restricted() {
     assert_eq!(environment.text("RESTRICT_CHROOT"), Some("/srv/alice"));
     assert_eq!(environment.text("MAIL"), Some("maildir:~/%n"));
     assert_eq!(environment.text("MASTER_USER"), Some("admin"));
-    assert_eq!(environment.text("POP3_LOCK_SESSION"), Some("1"));
+    assert_eq!(environment.text("POP3_ENABLE_LAST"), Some("1"));
     assert_eq!(environment.text("MAIL_MAX_CONNECTIONS"), Some("1"));
     assert_eq!(environment.text("SECURED"), Some("1"));
     let text = text(&environment);
-    for absent in ["PERSISTENT", "ADVISE_", "\nIMAP", "POP3_ENABLE_LAST"] {
+    for absent in ["PERSISTENT", "ADVISE_", "\nIMAP", "POP3_LOCK_SESSION"] {
         assert!(!text.contains(absent), "{absent} in {text}");
     }
 }

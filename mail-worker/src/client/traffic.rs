@@ -51,6 +51,8 @@ impl Client {
     /// Sends what has collected, and reads more; until `limit`.
     pub(crate) async fn converse(&self, limit: Instant) -> Result<(), Ending> {
         self.flush().await?;
+        // One that sends and sends has turns as all have.
+        self.breathe().await?;
         while !self.receive()? {
             if self.now().instant >= limit {
                 return Err(Ending::Silent);

@@ -7,7 +7,7 @@ base_dir = /run/mail
 listen = 127.0.0.1
 login_greeting = \" # hi \"
 mail_max_userip_connections = 4
-pop3_lock_session = yes
+pop3_enable_last = yes
 mail_location = maildir:~/Maildir
 mail_executable =
 plugin {
@@ -39,7 +39,7 @@ login_greeting = \" # hi \"
 disable_plaintext_auth = no
 mail_max_userip_connections = 4
 mail_location = maildir:~/Maildir
-pop3_lock_session = yes
+pop3_enable_last = yes
 passdb static {
   args = password=<secret>
 }

@@ -214,6 +214,18 @@ fn files_that_cannot_be_read_are_told() {
 }
 
 #[test]
+fn a_fifo_is_told_and_not_waited_for() {
+    let machine = Machine::root();
+    let fifo = machine.directory.path().join("pipe.conf");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    for word in ["!include", "!include_try"] {
+        let errors = machine.errors(&format!("{USERS}{word} pipe.conf\n"));
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].contains("it is a fifo"), "{errors:?}");
+    }
+}
+
+#[test]
 fn a_file_that_includes_itself_is_told() {
     let machine = Machine::root();
     machine.write("b.conf", "!include mail.conf\n");
@@ -238,4 +250,16 @@ fn passwords_are_shown_nowhere() {
     let config = machine.config("passdb static {\n  args = password=swordfish\n}\n");
     assert!(!format!("{config:?}").contains("swordfish"));
     assert!(!print(&config, &machine.host, Shown::All).contains("swordfish"));
+}
+
+#[test]
+fn what_cannot_be_honoured_yet_is_refused_and_not_passed_over() {
+    let machine = Machine::root();
+    let errors = machine.errors("pop3_lock_session = yes\n");
+    assert!(
+        errors
+            .iter()
+            .any(|line| line.contains("mail.conf:1:21: pop3_lock_session = yes cannot be honoured yet")),
+        "{errors:?}"
+    );
 }
