@@ -86,7 +86,9 @@ impl Master {
             timer: timers.set(Instant::now() + PATIENCE, Timer::Admission(key)),
             stage: Stage::Asking,
         });
-        if !auth.is_some_and(|auth| self.ask_auth(auth, pid, auth_id, key)) {
+        // Who comes while the server stops would be the first to be cut off.
+        let stopping = self.shutdown.is_some();
+        if stopping || !auth.is_some_and(|auth| self.ask_auth(auth, pid, auth_id, key)) {
             self.refuse_internal(key);
         }
     }
@@ -205,20 +207,30 @@ impl Master {
     /// For a program that will not do it itself: the login tells the client, and only then is it given away, so that
     /// nothing can come before.
     fn greet(&mut self, key: AdmissionKey) {
-        let Some(Admission { login, request, stage: Stage::Reserved(reserved), .. }) =
-            self.admissions.get_mut(key)
-        else {
-            return;
-        };
-        reserved.waits = Waits::Login;
+        let Some(Admission { login, request, .. }) = self.admissions.get(key) else { return };
         let (login, request) = (*login, request.clone());
         match login {
             Some(_) if !self.may_start_worker(request.protocol) => {
                 self.refuse(key, Refusal::Unavailable, "Too many mail processes, try again later");
             }
-            Some(login) => self.tell_login(login, &ToLogin::Greet(request.id)),
+            Some(login) => {
+                self.await_login(key);
+                self.tell_login(login, &ToLogin::Greet(request.id));
+            }
             None => self.refuse_internal(key),
         }
+    }
+
+    fn await_login(&mut self, key: AdmissionKey) {
+        if let Some(Admission { stage: Stage::Reserved(reserved), .. }) = self.admissions.get_mut(key) {
+            reserved.waits = Waits::Login;
+        }
+    }
+
+    /// How many clients are about to be told that they are logged in, and then to have a process.
+    pub(crate) fn waiting_for_logins(&self) -> usize {
+        let waits = |stage: &Stage| matches!(stage, Stage::Reserved(it) if it.waits == Waits::Login);
+        self.admissions.values().filter(|admission| waits(&admission.stage)).count()
     }
 
     /// The login has told the client: it is given to a process of its own.
@@ -242,19 +254,21 @@ impl Master {
         }
     }
 
-    /// A worker has it and waits for `serve`. False: it is not that worker's any more.
-    pub(crate) fn hand_over(&mut self, worker: WorkerKey, id: ConnectionId) -> bool {
+    /// Whether it is that worker who may serve it, and has not been told yet.
+    pub(crate) fn is_offered(&self, worker: WorkerKey, id: ConnectionId) -> bool {
         let offered_to = self.ledger.entry(id).and_then(|entry| entry.worker);
-        let Some(key) = self.admitted_as.get(&id).copied().filter(|_| offered_to == Some(worker)) else {
-            return false;
-        };
+        offered_to == Some(worker) && self.admitted_as.contains_key(&id)
+    }
+
+    /// A worker was told to serve it.
+    pub(crate) fn handed_over(&mut self, id: ConnectionId) {
+        let Some(key) = self.admitted_as.get(&id).copied() else { return };
         self.ledger.commit(id);
         if let Some(admission) = self.take_admission(key)
             && let Some(login) = admission.login
         {
             self.tell_login(login, &ToLogin::Accepted(admission.request.id));
         }
-        true
     }
 
     /// A worker did not take it: the next one is tried.
@@ -402,3 +416,6 @@ fn share_of(person: &Person, settings: &ProtocolSettings) -> Share {
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many processes are offered one client.
 const TRIES: usize = 4;
+
+#[cfg(test)]
+mod tests;

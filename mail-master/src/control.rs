@@ -129,7 +129,13 @@ impl Master {
         let open = connection.link.proceed(ready, &self.io);
         let asked = match (&open, &connection.state) {
             (Ok(_), State::New) => connection.link.next(),
-            (Ok(_), _) => Ok(None),
+            // What comes after its question is passed over, and not kept.
+            (Ok(_), _) => loop {
+                match connection.link.next() {
+                    Ok(Some(_)) => {}
+                    other => break other,
+                }
+            },
             (Err(_), _) => return self.close_control(control),
         };
         match asked {

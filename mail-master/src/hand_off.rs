@@ -18,7 +18,7 @@ use crate::pool::{Hello, WorkerKey};
 impl Master {
     /// Offers a client to a worker that is there.
     pub(crate) fn offer_client(&mut self, key: WorkerKey, offer: Offer) -> Result<(), String> {
-        let environment = self.client_environment(&offer)?;
+        let environment = self.client_environment(&offer, false)?;
         let Some(worker) = self.pool.workers.get_mut(key) else { return Ok(()) };
         worker.offered.insert(offer.id);
         self.ledger.assign(offer.id, key);
@@ -113,8 +113,13 @@ impl Master {
     fn worker_ready(&mut self, key: WorkerKey, id: ConnectionId) {
         let Some(worker) = self.pool.workers.get_mut(key) else { return };
         let pid = worker.pid;
-        if worker.offered.remove(&id) && self.hand_over(key, id) {
+        if worker.offered.contains(&id) && self.is_offered(key, id) {
             self.tell_worker(key, &ToWorker::Serve(id));
+            // One that cannot be told any more serves nobody: its end is awaited, and another tried then.
+            if let Some(worker) = self.pool.workers.get_mut(key).filter(|worker| worker.link.is_some()) {
+                worker.offered.remove(&id);
+                self.handed_over(id);
+            }
         } else if !self.pool.workers.get(key).is_some_and(|worker| worker.withdrawn.contains(&id)) {
             warn!("pid {pid} is ready for session {id}, which it was not offered");
         }
@@ -143,6 +148,7 @@ impl Master {
             self.tell_worker(key, &ToWorker::Withdraw(id));
         }
         self.not_taken(key, id);
+        self.keep_worker(key);
     }
 
     /// Closes the link to a worker. Its clients count until it is reaped.

@@ -31,7 +31,8 @@ impl Master {
     /// Whether one more may be started now.
     pub(crate) fn may_start_worker(&self, protocol: Protocol) -> bool {
         let most = self.config.server.max_mail_processes.get() as usize;
-        if self.pool.workers.len() >= most {
+        // Who waits for its login will have a process of its own.
+        if self.pool.workers.len() + self.waiting_for_logins() >= most {
             error!("{protocol}: max_mail_processes = {most} is reached, no client is taken");
             return false;
         }
@@ -39,10 +40,12 @@ impl Master {
     }
 
     /// A client's whole environment, for a process that others may share, or for its own.
-    pub(crate) fn client_environment(&self, offer: &Offer) -> Result<Environment, String> {
+    pub(crate) fn client_environment(&self, offer: &Offer, private: bool) -> Result<Environment, String> {
         let request = &offer.request;
         let settings = self.config.protocol(request.protocol);
         let form = match settings.share() {
+            // A reload may have come since this client was promised a process of its own.
+            _ if private => Form::Alone,
             None => Form::Alone,
             Some(config::Share::All) => Form::Shared,
             Some(_) => Form::Dropped,
@@ -68,7 +71,7 @@ impl Master {
         alone: bool,
         offer: Offer,
     ) -> Result<(), String> {
-        let environment = self.client_environment(&offer)?;
+        let environment = self.client_environment(&offer, false)?;
         let person = (wanted.share != Share::All).then(|| offer.person.clone());
         let started = self.start_linked(wanted, alone, environment, person.as_deref(), Some(offer.client));
         let key = started.map_err(|why| format!("starting a mail process: {why}"))?;
@@ -149,7 +152,7 @@ impl Master {
 
     /// Starts a process for one client, on its descriptors 0 and 1, that is this client's user for good.
     pub(crate) fn start_private_worker(&mut self, offer: Offer) -> io::Result<()> {
-        let environment = self.client_environment(&offer).map_err(io::Error::other)?;
+        let environment = self.client_environment(&offer, true).map_err(io::Error::other)?;
         let protocol = offer.request.protocol;
         let kind = Wanted { protocol, generation: self.generation, share: Share::Private };
         let settings = self.settings_of(&kind);
@@ -160,7 +163,6 @@ impl Master {
         if settings.verbose_proctitle {
             arguments.push(format!("[{} {}]", person.user, offer.request.remote.0).into());
         }
-        let home = person.home.clone().map(|home| PathBuf::from(OsString::from_vec(home)));
         let spawn = Spawn {
             program,
             arguments,
@@ -169,7 +171,6 @@ impl Master {
             credentials: Some(person.credentials.clone()).filter(|_| self.host.is_root()),
             umask: Some(settings.umask.0),
             chroot: chroot_of(person, &settings),
-            directory: home,
             nice: person.nice,
             address_space: Some(settings.mail_process_size.0).filter(|bytes| *bytes > 0),
         };
@@ -288,7 +289,7 @@ const WORKING_NUMBER: i32 = 4;
 const CLIENT_NUMBER: i32 = 3;
 
 impl Worker {
-    fn new(pid: Pid, kind: Wanted, since: SystemTime) -> Self {
+    pub(crate) fn new(pid: Pid, kind: Wanted, since: SystemTime) -> Self {
         Self {
             pid,
             kind,

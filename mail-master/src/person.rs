@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
+use log::warn;
 use thiserror::Error;
 use wire::auth::Line;
 
@@ -108,9 +109,23 @@ impl Person {
         let mut gids = gids.into_iter();
         person.credentials.gid = gids.next().or(default_gid).ok_or(Unfit::Missing("gid"))?;
         person.credentials.groups.extend(gids);
+        person.leave_system_groups(rules.server.first_valid_gid);
         person.credentials.groups.extend(rules.protocol.mail_access_groups.0.iter().map(|gid| gid.as_raw()));
         person.credentials.validate(rules.server)?;
         Ok(person)
+    }
+}
+
+impl Person {
+    /// Whatever a user database says: nobody reads mail as shadow, disk or docker. Groups that the administrator names
+    /// in mail_access_groups are not asked for their numbers.
+    fn leave_system_groups(&mut self, first: u32) {
+        let (kept, left): (Vec<u32>, Vec<u32>) =
+            self.credentials.groups.iter().partition(|gid| **gid == 0 || **gid >= first);
+        if !left.is_empty() {
+            warn!("{}: groups {left:?} are below first_valid_gid and left out", self.user);
+        }
+        self.credentials.groups = kept;
     }
 }
 

@@ -1,6 +1,7 @@
 //! Starting a child: the one place of the master with code between fork and exec, and the one that gives root up.
 //!
-//! A child gets exactly the descriptors that are named, an environment of its own, its own process group (so that a
+//! A child starts in `/`: the master waits for its exec, and a home may be on a file system that does not answer.
+//! It gets exactly the descriptors that are named, an environment of its own, its own process group (so that a
 //! terminal's Ctrl-C reaches the master alone), and, where a mail user is named, that user's identity for good
 //! before it runs any code.
 #![allow(unsafe_code)]
@@ -45,8 +46,6 @@ pub(crate) struct Spawn {
     pub(crate) credentials: Option<Credentials>,
     pub(crate) umask: Option<u32>,
     pub(crate) chroot: Option<PathBuf>,
-    /// Where it starts, if it may go there; else `/`.
-    pub(crate) directory: Option<PathBuf>,
     pub(crate) nice: Option<i32>,
     /// The most memory that it may map, in bytes.
     pub(crate) address_space: Option<u64>,
@@ -114,10 +113,6 @@ impl Spawn {
         }
         if let Some(credentials) = &self.credentials {
             give_root_up(credentials)?;
-        }
-        if let Some(directory) = &self.directory {
-            // A home that is not there, or not open to its owner, is the program's to complain of.
-            let _ = chdir(directory);
         }
         Ok(())
     }

@@ -124,6 +124,7 @@ impl Worker {
 
     /// Prepares a client, and says whether it can be served. Its descriptor is not touched.
     pub(crate) fn take(&mut self, id: ConnectionId, environment: &Environment, descriptor: OwnedFd) {
+        self.marker.set(Some(id));
         match self.prepare(id, environment, descriptor) {
             Ok(()) => self.say(&FromWorker::Ready(id)),
             Err(why) => {

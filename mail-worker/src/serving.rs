@@ -75,6 +75,7 @@ impl Worker {
     pub(crate) fn dismiss(&mut self, seat: Seat, ending: Ending) {
         let Some(seated) = self.seats.get_mut(seat) else { return };
         let client = Rc::clone(&seated.client);
+        self.marker.set(client.id);
         let is_heard = ending.is_heard() && matches!(seated.stage, Stage::Serving(_));
         let leaving: Session = Box::pin(leave(Rc::clone(&client), ending.clone()));
         match std::mem::replace(&mut seated.stage, Stage::Leaving(leaving)) {
@@ -154,6 +155,7 @@ impl Worker {
 
     /// Lets go of what he has not needed for a while.
     pub(crate) fn mind(&mut self, user: Rc<User>) {
+        self.marker.set(None);
         let now = self.shared.turn.now();
         let credentials = Rc::clone(&user.credentials);
         let again = self.identity.as_user(&credentials, || {

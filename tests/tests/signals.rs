@@ -11,19 +11,20 @@ use tests::{PRIVATE, SHARED, Server, until};
 fn usr1_opens_the_log_again() {
     let site = tests::Site::new();
     let log = site.path("mail.log");
-    let server = site.start(&format!("{SHARED}log_path = /dev/stderr\n"));
+    let server = site.start(SHARED);
     server.reload(&format!("{SHARED}log_path = {}\n", log.display()));
-    server.login("alice");
+    // They stay, so that nothing more is said of one when the next one comes.
+    let _alice = server.login("alice");
     let has =
         |path: &std::path::Path, text: &str| fs::read_to_string(path).is_ok_and(|log| log.contains(text));
     until("a line in the log", || has(&log, "alice").then_some(()));
     let kept = server.site.path("mail.log.1");
     fs::rename(&log, &kept).unwrap();
-    server.login("bob");
+    let _bob = server.login("bob");
     until("a line in the old log", || has(&kept, "bob").then_some(()));
     server.master().signal(Signal::SIGUSR1);
     until("the new log", || log.exists().then_some(()));
-    server.login("carol");
+    let _carol = server.login("carol");
     until("a line in the new log", || has(&log, "carol").then_some(()));
     assert!(!has(&kept, "carol") && !has(&log, "bob"));
 }

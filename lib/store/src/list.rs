@@ -60,7 +60,11 @@ pub(crate) fn subscriptions(location: &Location) -> Result<Vec<String>, Error> {
     let mut text = Vec::new();
     match open_regular(&path) {
         Ok(file) => {
-            file.take(SUBSCRIPTIONS_MAX).read_to_end(&mut text).map_err(Error::io("read", &path))?;
+            file.take(SUBSCRIPTIONS_MAX + 1).read_to_end(&mut text).map_err(Error::io("read", &path))?;
+            if text.len() as u64 > SUBSCRIPTIONS_MAX {
+                let why = io::Error::new(io::ErrorKind::InvalidData, "larger than 512 KiB");
+                return Err(Error::io("read", &path)(why));
+            }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(Error::io("open", &path)(error)),

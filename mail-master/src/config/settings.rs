@@ -72,6 +72,7 @@ settings! {
         /// The highest uid that a mail user may have; 0 is no limit.
         last_valid_uid: u32 = "0";
         /// The lowest gid that a mail user may have as primary group; 0 is refused always.
+        /// Other groups below it that a user database names are left out, unless mail_access_groups has them.
         first_valid_gid: u32 = "1";
         /// The highest gid that a mail user may have as primary group; 0 is no limit.
         last_valid_gid: u32 = "0";

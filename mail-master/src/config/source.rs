@@ -122,7 +122,8 @@ impl Reader<'_> {
 
 /// One that may be missing may also be unreadable; whatever else is wrong with it is told.
 fn is_there(path: &Path) -> bool {
-    !matches!(open_included(path), Err(why) if matches!(why.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied))
+    let harmless = [ErrorKind::NotFound, ErrorKind::PermissionDenied];
+    open_included(path).err().is_none_or(|why| !harmless.contains(&why.kind()))
 }
 
 /// A fifo would hold up the master, and whoever waits for it, until somebody writes to it.

@@ -42,6 +42,16 @@ fn groups_come_from_all_sides_sorted_and_once() {
 }
 
 #[test]
+fn a_system_group_is_left_out_unless_the_settings_name_it() {
+    assert_eq!(groups("USER 1 a uid=2000 gid=2000,42 groups=998,26000"), [24000, 25000, 26000]);
+    let config =
+        fixture(&format!("{}\nmail_access_groups = 42\n", RANGES.replace("mail_access_groups", "#")));
+    let rules = Rules { server: &config.server, protocol: &config.imap, invoker: None };
+    let person = Person::from_answer(&Line::parse(b"USER\t1\ta\tuid=2000\tgid=2000"), rules).unwrap();
+    assert_eq!(person.credentials.groups, [42]);
+}
+
+#[test]
 fn nobody_is_root_or_one_of_ours() {
     let refused = |fields: &str| answer(&format!("USER 1 eve {fields}")).unwrap_err();
     assert_eq!(refused("uid=0 gid=20001"), Unfit::Root("uid"));

@@ -55,6 +55,9 @@ impl Reply {
         match error {
             Error::NoSuchMailbox(_) => Self::no(Some(Code::NonExistent), "No such mailbox."),
             Error::BadName(why) => Self::no(Some(Code::Cannot), format!("Mailbox name refused: {why}.")),
+            Error::Locked => {
+                Self::no(Some(Code::InUse), "Another program has locked the mailbox, try again.")
+            }
             Error::ReadOnly => Self::no(Some(Code::NoPerm), "The mailbox is open read-only."),
             Error::Refused(why) => Self::no(None, why.clone()),
             Error::Io { source, .. } => match source.kind() {
@@ -74,7 +77,9 @@ impl Reply {
 /// Whether the administrator should hear of it: not where a client simply asked for what is not there.
 pub(crate) fn is_worth_logging(error: &Error) -> bool {
     match error {
-        Error::NoSuchMailbox(_) | Error::BadName(_) | Error::ReadOnly | Error::Refused(_) => false,
+        Error::NoSuchMailbox(_) | Error::BadName(_) | Error::Locked | Error::ReadOnly | Error::Refused(_) => {
+            false
+        }
         Error::Io { source, .. } => source.raw_os_error() != Some(Errno::ENAMETOOLONG as i32),
         _ => true,
     }
