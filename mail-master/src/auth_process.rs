@@ -60,6 +60,9 @@ impl Master {
 
     /// Starts one where there is none, and links the login processes to it.
     pub(crate) fn keep_auth(&mut self) {
+        if self.shutdown.is_some() {
+            return;
+        }
         if self.current_auth().is_none() {
             if !self.children.may_start(Role::Auth, Instant::now()) {
                 return;

@@ -82,9 +82,9 @@ impl Children {
         self.patience.get(&role).is_none_or(|patience| patience.until <= now)
     }
 
-    /// Every child's pid.
-    pub(crate) fn pids(&self) -> impl Iterator<Item = Pid> {
-        self.roles.keys().copied()
+    /// Every child, and what it is for.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Pid, Role)> {
+        self.roles.iter().map(|(pid, (role, _))| (*pid, *role))
     }
 
     /// A child is none of ours any more: it goes on alone.
@@ -160,9 +160,7 @@ impl Master {
                 Ok(_) => {}
             }
         }
-        if self.shutdown.is_none() {
-            self.keep_children();
-        }
+        self.keep_children();
     }
 
     fn on_end(&mut self, pid: Pid, end: End) {
@@ -199,9 +197,6 @@ impl Master {
 
     /// Starts what must be there and is not.
     pub(crate) fn keep_children(&mut self) {
-        if self.shutdown.is_some() {
-            return;
-        }
         // Starting takes its time: one that had to wait before may not have to any more, and was not started either.
         let now = Instant::now();
         self.keep_auth();

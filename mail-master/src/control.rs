@@ -39,7 +39,8 @@ pub(crate) enum Access {
 /// The sockets and who is connected to them.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
-    sockets: Vec<(Access, UnixListener)>,
+    /// With the loop's number for each.
+    sockets: Vec<(Access, UnixListener, usize)>,
     connections: SlotMap<ControlKey, Connection>,
 }
 
@@ -86,20 +87,27 @@ impl Master {
             self.io
                 .watch(&socket, key, Interest::Read)
                 .map_err(|why| format!("watching {}: {why}", path.display()))?;
-            self.control.sockets.push((access, socket));
+            self.control.sockets.push((access, socket, key));
         }
         Ok(())
     }
 
     /// Somebody connects.
     pub(crate) fn on_control_socket(&mut self, access: Access) {
-        let Some((_, socket)) = self.control.sockets.iter().find(|(other, _)| *other == access) else {
+        let Some((_, socket, _)) = self.control.sockets.iter().find(|(other, ..)| *other == access) else {
             return;
         };
         let stream = match socket.accept() {
             Ok((stream, _)) => stream,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-            Err(error) => return warn!("control socket: {error}"),
+            Err(error) => {
+                // Most likely there is no descriptor left: it would be told again and again.
+                warn!("control socket: {error}");
+                // It is heard again with the timer.
+                let _ = self.io.unwatch(socket);
+                self.after(PAUSE, Timer::ControlSocket(access));
+                return;
+            }
         };
         // To each socket its own: who may only look cannot keep root out.
         let there = self.control.connections.values().filter(|other| other.access == access).count();
@@ -111,16 +119,35 @@ impl Master {
         }
     }
 
+    /// A socket that could not be accepted from has had its pause.
+    pub(crate) fn hear_control_socket(&mut self, access: Access) {
+        for (_, socket, key) in self.control.sockets.iter().filter(|(other, ..)| *other == access) {
+            if let Err(why) = self.io.watch(socket, *key, Interest::Read) {
+                warn!("control socket: {why}");
+            }
+        }
+    }
+
+    /// A connection that has not asked by now is in others' way.
+    pub(crate) fn control_timed_out(&mut self, control: ControlKey) {
+        let connection = self.control.connections.get(control);
+        if connection.is_some_and(|connection| matches!(connection.state, State::New)) {
+            self.close_control(control);
+        }
+    }
+
     fn accept_control(&mut self, access: Access, stream: UnixStream) -> Result<(), Lost> {
         let channel = Channel::new(OwnedFd::from(stream))?;
         let io = &self.io;
         let sources = &mut self.sources;
-        let made = self.control.connections.try_insert_with_key(|control| {
+        let made = self.control.connections.try_insert_with_key(|control| -> Result<_, Lost> {
             let key = loop_key(sources.insert(Source::Control(control)));
             let link = Link::new(channel, control::assembler(), control::version_line(), key, io)?;
             Ok(Connection { link: link.with_limit(LONGEST_ANSWER), key, access, state: State::New })
         });
-        made.map(drop)
+        let control = made?;
+        self.after(QUESTION_TIME, Timer::Question(control));
+        Ok(())
     }
 
     /// It has said something, or reads again, or is gone.
@@ -340,6 +367,10 @@ fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
     Ok(socket)
 }
 
+/// How long a connection may take to ask.
+const QUESTION_TIME: Duration = Duration::from_secs(30);
+/// How long a socket rests that could not be accepted from.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How long workers may take to report.
 const REPORT_TIME: Duration = Duration::from_secs(2);
 /// What an administrator's scripts may keep open at once, of each socket.

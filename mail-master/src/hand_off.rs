@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ioloop::Ready;
 use log::{debug, error, warn};
+use nix::sys::signal::Signal;
 use wire::ConnectionId;
 use wire::handoff::{FromWorker, ToWorker};
 
@@ -228,6 +229,12 @@ impl Master {
             match worker.pinged {
                 Some(since) => {
                     worker.silent = true;
+                    if worker.retired && self.ledger.clients(key) == 0 {
+                        // It was told to stop, and does not hear.
+                        let pid = worker.pid;
+                        self.signal_child(pid, Signal::SIGKILL);
+                        continue;
+                    }
                     warn!(
                         "mail process {} has not answered for {} s: no more clients until it does",
                         worker.pid,

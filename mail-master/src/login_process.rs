@@ -49,7 +49,7 @@ pub(crate) struct LoginProcess {
 impl Master {
     /// Starts login processes until enough of them listen.
     pub(crate) fn keep_logins(&mut self) {
-        if self.reload.as_ref().is_some_and(|reload| reload.is_first()) {
+        if self.shutdown.is_some() || self.reload.as_ref().is_some_and(|reload| reload.is_first()) {
             return;
         }
         for settings in self.config.clone().served() {

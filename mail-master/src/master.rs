@@ -66,6 +66,10 @@ pub(crate) enum Timer {
     Empty(WorkerKey),
     /// Ask all mail processes whether they are there.
     Ping,
+    /// A control socket that could not be accepted from is tried again.
+    ControlSocket(crate::control::Access),
+    /// A connection of `mailctl` should have asked by now.
+    Question(ControlKey),
     /// Those asked for reports have had their time.
     Report(ControlKey),
     /// A spare of a configuration to come has had its time to speak.
@@ -195,6 +199,8 @@ impl Master {
             Timer::Admission(admission) => self.admission_timed_out(admission),
             Timer::Empty(worker) => self.stop_if_empty(worker),
             Timer::Ping => self.ping_workers(),
+            Timer::ControlSocket(access) => self.hear_control_socket(access),
+            Timer::Question(control) => self.control_timed_out(control),
             Timer::Report(control) => self.answer_report(control),
             Timer::Probe => self.probe_timed_out(),
             Timer::Shutdown => self.shutdown_timed_out(),

@@ -89,8 +89,11 @@ impl Master {
             Stage::Killed | Stage::GivenUp => Stage::GivenUp,
         };
         let given_up = shutdown.stage == Stage::GivenUp;
-        for pid in self.children.pids().collect::<Vec<_>>() {
-            warn!("child {pid} has not ended{}", if given_up { ", leaving it" } else { ", killing it" });
+        for (pid, role) in self.children.all().collect::<Vec<_>>() {
+            warn!(
+                "{role}, pid {pid}, has not ended{}",
+                if given_up { ", leaving it" } else { ", killing it" }
+            );
             self.signal_child(pid, Signal::SIGKILL);
         }
     }

@@ -191,6 +191,8 @@ impl Server {
         let status = until("the server to end", || self.master.try_wait().unwrap());
         let left: Vec<_> = all.iter().filter(|process| process.is_alive()).collect();
         assert!(left.is_empty(), "left behind: {left:?}");
+        let log = self.log();
+        assert!(!log.contains("has not ended, killing it"), "not all ended when they were told:\n{log}");
         status
     }
 

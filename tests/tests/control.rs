@@ -135,6 +135,11 @@ fn kick(settings: &str) {
     let mut second = server.login("alice");
     let mut bob = server.login("bob");
     let mut pop3 = server.pop3_login("bob");
+    // A process of one client hears the signal that ends it once it has begun.
+    for client in [&mut alice, &mut second, &mut bob] {
+        client.ask("NOOP").ok();
+    }
+    assert!(pop3.ask("NOOP").starts_with("+OK"));
     let session = server.who()[0]["session"].clone();
     assert_eq!(server.who()[0]["user"], "alice");
     let bye = |client: &mut Imap| {
