@@ -4,6 +4,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::thread;
 
 use nix::sys::signal::Signal;
 use tests::{Imap, Server, Site, User, until};
@@ -276,29 +277,34 @@ fn a_client_that_is_closed_before_serve_is_tried_elsewhere() {
     server.wait_for_log("has closed it before it was served");
 }
 
+/// A worker whose link ends while it is offered a client: `user` is served elsewhere, who was there before is served on.
+fn link_ends(user: &str, logged: &str) {
+    let server = start("");
+    let mut alice = server.login("alice");
+    let mut client = server.login(user);
+    server.wait_for_log(logged);
+    alice.ask("NOOP").ok();
+    assert_ne!(process_of(&mut client), process_of(&mut alice));
+    let states: Vec<_> = server.who().iter().map(|row| format!("{} {}", row["user"], row["state"])).collect();
+    assert!(states.contains(&"\"alice\" \"unlinked\"".to_owned()), "{states:?}");
+    assert_eq!(states.len(), 2, "{states:?}");
+    alice.ask("LOGOUT").ok();
+    server.wait_for_sessions(1);
+}
+
 #[test]
 fn lines_that_are_none_end_their_link_and_the_client_is_tried_elsewhere() {
-    for (user, logged) in [
-        ("nonsense-once", "link: line is not well-formed"),
-        ("binary-once", "link: "),
-        ("endless-once", "link: line longer than"),
-        ("descriptor-once", "link: "),
-        ("unlink-once", "trying another"),
-    ] {
-        let server = start("");
-        let mut alice = server.login("alice");
-        let mut client = server.login(user);
-        server.wait_for_log(logged);
-        // Who was served there is served on, and counts.
-        alice.ask("NOOP").ok();
-        assert_ne!(process_of(&mut client), process_of(&mut alice));
-        let states: Vec<_> =
-            server.who().into_iter().map(|row| format!("{} {}", row["user"], row["state"])).collect();
-        assert!(states.contains(&"\"alice\" \"unlinked\"".to_owned()), "{user}: {states:?}");
-        assert_eq!(states.len(), 2, "{user}: {states:?}");
-        alice.ask("LOGOUT").ok();
-        server.wait_for_sessions(1);
-    }
+    thread::scope(|scope| {
+        for (user, logged) in [
+            ("nonsense-once", "link: line is not well-formed"),
+            ("binary-once", "link: "),
+            ("endless-once", "link: line longer than"),
+            ("descriptor-once", "link: "),
+            ("unlink-once", "trying another"),
+        ] {
+            scope.spawn(move || link_ends(user, logged));
+        }
+    });
 }
 
 #[test]
