@@ -157,12 +157,16 @@ impl Master {
         let Some(worker) = self.pool.workers.get_mut(key) else { return };
         let pid = worker.pid;
         let source = worker.source;
+        let retired = worker.retired;
         let Some(link) = worker.link.take() else { return };
         worker.withdrawn.clear();
         link.close(&self.io);
         self.forget_source(source);
-        if let Some(why) = why {
-            error!("mail process {pid}: {why}; it gets no more clients");
+        match why {
+            // It was told to stop, and has.
+            Some(Lost::Io(_)) if retired && self.ledger.clients(key) == 0 => {}
+            Some(why) => error!("mail process {pid}: {why}; it gets no more clients"),
+            None => {}
         }
         self.report_complete(key);
         self.probe_failed_if(key);

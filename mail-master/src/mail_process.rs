@@ -250,7 +250,7 @@ impl Master {
                 _ => self.worker_died_of(key, *id),
             }
         }
-        if worker.retired {
+        if worker.retired && worker.kind.generation != self.generation {
             info!(
                 "{}: mail process {} of an earlier configuration has ended",
                 worker.kind.protocol, worker.pid

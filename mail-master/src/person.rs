@@ -10,7 +10,7 @@ use log::warn;
 use thiserror::Error;
 use wire::auth::Line;
 
-use crate::config::{ProtocolSettings, ServerSettings};
+use crate::config::{Account, ProtocolSettings, ServerSettings};
 use crate::spawn::Credentials;
 
 /// A user who may have a mail process.
@@ -109,7 +109,7 @@ impl Person {
         let mut gids = gids.into_iter();
         person.credentials.gid = gids.next().or(default_gid).ok_or(Unfit::Missing("gid"))?;
         person.credentials.groups.extend(gids);
-        person.leave_system_groups(rules.server.first_valid_gid);
+        person.leave_system_groups(rules.server);
         person.credentials.groups.extend(rules.protocol.mail_access_groups.0.iter().map(|gid| gid.as_raw()));
         person.credentials.validate(rules.server)?;
         Ok(person)
@@ -119,9 +119,13 @@ impl Person {
 impl Person {
     /// Whatever a user database says: nobody reads mail as shadow, disk or docker. Groups that the administrator names
     /// in mail_access_groups are not asked for their numbers.
-    fn leave_system_groups(&mut self, first: u32) {
+    ///
+    /// Root's and our own programs' are left to be refused.
+    fn leave_system_groups(&mut self, server: &ServerSettings) {
+        let refused =
+            |gid: u32| gid == 0 || our_own(server).iter().any(|(_, own)| own.ids.gid.as_raw() == gid);
         let (kept, left): (Vec<u32>, Vec<u32>) =
-            self.credentials.groups.iter().partition(|gid| **gid == 0 || **gid >= first);
+            self.credentials.groups.iter().partition(|gid| **gid >= server.first_valid_gid || refused(**gid));
         if !left.is_empty() {
             warn!("{}: groups {left:?} are below first_valid_gid and left out", self.user);
         }
@@ -134,12 +138,7 @@ impl Credentials {
     fn validate(&mut self, server: &ServerSettings) -> Result<(), Unfit> {
         in_range("uid", self.uid, server.first_valid_uid, server.last_valid_uid)?;
         in_range("gid", self.gid, server.first_valid_gid, server.last_valid_gid)?;
-        let accounts = [
-            ("login_user", &server.login_user),
-            ("auth_user", &server.auth_user),
-            ("mail_base_user", &server.mail_base_user),
-        ];
-        for (setting, account) in accounts {
+        for (setting, account) in our_own(server) {
             if account.ids.uid.as_raw() == self.uid {
                 return Err(Unfit::OurOwn { field: "uid", id: self.uid, setting });
             }
@@ -155,6 +154,15 @@ impl Credentials {
         self.groups.dedup();
         Ok(())
     }
+}
+
+/// The accounts that our programs run as, by the settings that name them.
+fn our_own(server: &ServerSettings) -> [(&'static str, &Account); 3] {
+    [
+        ("login_user", &server.login_user),
+        ("auth_user", &server.auth_user),
+        ("mail_base_user", &server.mail_base_user),
+    ]
 }
 
 fn in_range(field: &'static str, id: u32, first: u32, last: u32) -> Result<(), Unfit> {
