@@ -75,11 +75,12 @@ impl Process {
         found.unwrap_or_default().split_whitespace().map(str::to_owned).collect()
     }
 
-    /// How much memory it has to itself, in kilobytes.
+    /// How much memory it has written to and has to itself, in kilobytes. (What it has read of its program may become
+    /// its own when another process with the same program ends.)
     pub fn private_memory(&self) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid)).unwrap_or_default();
-        let lines = text.lines().filter(|line| line.starts_with("Private_"));
-        lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum()
+        let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
     }
 }
 
