@@ -144,7 +144,8 @@ fn kick(settings: &str) {
     assert_eq!(server.who()[0]["user"], "alice");
     let bye = |client: &mut Imap| {
         let rest = client.rest();
-        assert!(rest.last().is_some_and(|line| line.starts_with("* BYE")), "{rest:?}");
+        // A process of one client is ended by a signal, and its last line does not always get out before it.
+        assert!(rest.iter().all(|line| line.starts_with("* BYE")), "{rest:?}");
         if settings == SHARED {
             assert_eq!(rest, ["* BYE Disconnected by the administrator."]);
         }
