@@ -157,55 +157,41 @@ impl Master {
     /// A login process has said something, or reads again.
     pub(crate) fn on_login(&mut self, key: LoginKey, ready: Ready) {
         let Some(login) = self.logins.get_mut(key) else { return };
-        let mut open = login.link.proceed(ready, &self.io);
-        loop {
-            let Some(login) = self.logins.get_mut(key) else { return };
-            let message = match login.link.next() {
-                Ok(Some(record)) => FromLogin::parse(&record).map_err(Lost::from),
-                Ok(None) => break,
-                Err(why) => Err(why),
-            };
-            let done = match message {
-                Ok(Some(FromLogin::Request(request))) => match login.link.descriptor("request") {
-                    Ok(client) => {
-                        self.admit(key, request, client);
-                        Ok(())
+        let open = login.link.proceed(ready, &self.io);
+        let heard = self.hear_login(key);
+        match (open, heard) {
+            (Ok(Open::Yes), Ok(())) => {}
+            // Its end is told when it is reaped; until then there is nothing more to hear.
+            (Ok(Open::No), Ok(())) => self.forget_login(key),
+            (Err(why), _) | (_, Err(why)) => self.drop_login(key, &why),
+        }
+    }
+
+    /// Takes what has come of a login process.
+    fn hear_login(&mut self, key: LoginKey) -> Result<(), Lost> {
+        while let Some(login) = self.logins.get_mut(key) {
+            let Some(record) = login.link.next()? else { break };
+            match FromLogin::parse(&record)? {
+                Some(FromLogin::Request(request)) => {
+                    let client = login.link.descriptor("request")?;
+                    self.admit(key, request, client);
+                }
+                Some(FromLogin::Greeted(id)) => self.greeted(key, id),
+                Some(FromLogin::AuthLost) => match login.auth.take() {
+                    // Not at once: it may be about to end, or may not like this login.
+                    Some(auth) if self.auths.contains_key(auth) => {
+                        self.after(AUTH_WAIT, Timer::Children);
                     }
-                    Err(why) => Err(why),
+                    _ => self.keep_auth(),
                 },
-                Ok(Some(FromLogin::Greeted(id))) => {
-                    self.greeted(key, id);
-                    Ok(())
-                }
-                Ok(Some(FromLogin::AuthLost)) => {
-                    match login.auth.take() {
-                        // Not at once: it may be about to end, or may not like this login.
-                        Some(auth) if self.auths.contains_key(auth) => {
-                            self.after(AUTH_WAIT, Timer::Children);
-                        }
-                        _ => self.keep_auth(),
-                    }
-                    Ok(())
-                }
-                Ok(Some(FromLogin::Clients(count))) => {
+                Some(FromLogin::Clients(count)) => {
                     login.clients = count;
                     self.keep_logins();
-                    Ok(())
                 }
-                Ok(None) => Ok(()),
-                Err(why) => Err(why),
-            };
-            if let Err(why) = done {
-                open = Err(why);
-                break;
+                None => {}
             }
         }
-        match open {
-            Ok(Open::Yes) => {}
-            // Its end is told when it is reaped; until then there is nothing more to hear.
-            Ok(Open::No) => self.forget_login(key),
-            Err(why) => self.drop_login(key, &why),
-        }
+        Ok(())
     }
 
     /// Tells a login process something; one that does not take it is ended.
@@ -249,6 +235,13 @@ impl Master {
     pub(crate) fn login_ended(&mut self, pid: Pid, _end: End) {
         let key = self.logins.iter().find(|(_, login)| login.pid == pid).map(|(key, _)| key);
         if let Some(key) = key {
+            // What it said before is heard first: it may have told a client that it is logged in.
+            if let Some(login) = self.logins.get_mut(key) {
+                login.link.drain();
+            }
+            if let Err(why) = self.hear_login(key) {
+                error!("mail-login, pid {pid}: {why}");
+            }
             self.forget_login(key);
         }
         let message = ToAuth::Gone { pid: pid.as_raw().unsigned_abs() };

@@ -170,6 +170,10 @@ impl Record {
         }
         if record.get("lines").is_some() {
             lines = record.value("lines")?;
+            // Each has an end at least.
+            if lines > MAX_BODY {
+                return Err(Bad::TooLong(record.word));
+            }
             record.fields.retain(|(key, _)| key != "lines");
         }
         Ok((record, lines))
@@ -291,6 +295,7 @@ mod tests {
         let line = [vec![b'x'; 100_000], b"\n".to_vec()].concat();
         let all = [b"a\tlines=99\n".to_vec(), line.repeat(99)].concat();
         assert_eq!(read(&all), Err(Bad::TooLong("a".to_owned())));
+        assert_eq!(read(b"a\tlines=18446744073709551615\n"), Err(Bad::TooLong("a".to_owned())));
     }
 
     #[test]
