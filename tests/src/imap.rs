@@ -47,10 +47,18 @@ impl Reply {
 
 impl Imap {
     /// Connects, and takes the greeting.
+    ///
+    /// # Panics
+    /// If there is none.
     pub fn connect(server: SocketAddrV4, from: Option<Ipv4Addr>) -> Self {
-        let mut imap = Self { stream: Stream::connect(server, from), tags: 0, greeting: String::new() };
-        imap.greeting = imap.line();
-        imap
+        Self::try_connect(server, from).unwrap_or_else(|| panic!("{server}: not greeted"))
+    }
+
+    /// The same; none if nobody listens or greets.
+    pub fn try_connect(server: SocketAddrV4, from: Option<Ipv4Addr>) -> Option<Self> {
+        let mut imap = Self { stream: Stream::connect(server, from)?, tags: 0, greeting: String::new() };
+        imap.greeting = imap.try_line()?;
+        Some(imap)
     }
 
     /// Logs in with the password that all users of the tests have.

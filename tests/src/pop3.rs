@@ -15,7 +15,8 @@ pub struct Pop3 {
 impl Pop3 {
     /// Connects, and takes the greeting.
     pub fn connect(server: SocketAddrV4, from: Option<Ipv4Addr>) -> Self {
-        let mut pop3 = Self { stream: Stream::connect(server, from), greeting: String::new() };
+        let stream = Stream::connect(server, from).unwrap_or_else(|| panic!("{server}: nobody listens"));
+        let mut pop3 = Self { stream, greeting: String::new() };
         pop3.greeting = pop3.line();
         pop3
     }

@@ -28,14 +28,15 @@ impl Site {
     /// # Panics
     /// If it does not come to serve.
     pub fn start(self, settings: &str) -> Server {
-        self.try_start(settings).unwrap_or_else(|(_, why)| panic!("the server does not start:\n{why}"))
+        self.try_start(settings).unwrap_or_else(|why| panic!("the server does not start:\n{why}"))
     }
 
     /// The same. If it ends before it serves: what it said.
-    pub fn try_start(self, settings: &str) -> Result<Server, (Self, String)> {
+    pub fn try_start(self, settings: &str) -> Result<Server, String> {
         self.configure(settings);
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let mut master = Command::new(self.program("mail-master"))
+        let before = fs::read_to_string(self.path("log")).unwrap().matches(READY).count();
+        let master = Command::new(self.program("mail-master"))
             .args(["-F", "-c"])
             .arg(self.path("mail.conf"))
             .stdin(Stdio::null())
@@ -44,17 +45,12 @@ impl Site {
             .spawn()
             .unwrap();
         let process = Process::find(master.id()).unwrap();
-        let text = || fs::read_to_string(self.path("log")).unwrap();
-        let before = text().matches(READY).count();
-        let ended = until("the server to be ready", || match master.try_wait().unwrap() {
+        let mut server = Server { site: self, master, process, panics: false };
+        let ended = until("the server to be ready", || match server.master.try_wait().unwrap() {
             Some(_) => Some(true),
-            None => (text().matches(READY).count() > before).then_some(false),
+            None => (server.log().matches(READY).count() > before).then_some(false),
         });
-        if ended {
-            let said = text();
-            return Err((self, said));
-        }
-        Ok(Server { site: self, master, process, panics: false })
+        if ended { Err(server.log()) } else { Ok(server) }
     }
 }
 
@@ -77,6 +73,11 @@ impl Server {
     /// An IMAP client that has not logged in.
     pub fn imap(&self) -> Imap {
         Imap::connect(self.site.imap_address(), None)
+    }
+
+    /// The same; none if it is not greeted.
+    pub fn try_imap(&self) -> Option<Imap> {
+        Imap::try_connect(self.site.imap_address(), None)
     }
 
     /// An IMAP client that has.

@@ -1,9 +1,10 @@
 //! A client's connection, from an address of its choice, and its lines.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpStream};
 use std::os::fd::AsRawFd;
 
+use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
 
 use crate::PATIENCE;
@@ -14,24 +15,31 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn connect(server: SocketAddrV4, from: Option<Ipv4Addr>) -> Self {
+    /// None if nobody listens there.
+    pub(crate) fn connect(server: SocketAddrV4, from: Option<Ipv4Addr>) -> Option<Self> {
         let own = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
             .expect("making a socket");
         if let Some(from) = from {
             let from = SockaddrIn::from(SocketAddrV4::new(from, 0));
             bind(own.as_raw_fd(), &from).expect("binding a client's socket");
         }
-        connect(own.as_raw_fd(), &SockaddrIn::from(server))
-            .unwrap_or_else(|why| panic!("connecting to {server}: {why}"));
+        match connect(own.as_raw_fd(), &SockaddrIn::from(server)) {
+            Err(Errno::ECONNREFUSED) => return None,
+            outcome => outcome.unwrap_or_else(|why| panic!("connecting to {server}: {why}")),
+        }
         let stream = TcpStream::from(own);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { lines: BufReader::new(stream) }
+        Some(Self { lines: BufReader::new(stream) })
     }
 
+    /// To one that has closed the connection nothing is sent: what it said before is still to be read.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
-        self.lines.get_ref().write_all(bytes).expect("writing to the server");
+        match self.lines.get_ref().write_all(bytes) {
+            Err(why) if matches!(why.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
+            outcome => outcome.expect("writing to the server"),
+        }
     }
 
     /// The next line without its end; none at the end of the stream.
@@ -39,7 +47,7 @@ impl Stream {
         let mut line = Vec::new();
         // A connection that is reset has ended, too.
         match self.lines.read_until(b'\n', &mut line) {
-            Err(why) if why.kind() != std::io::ErrorKind::ConnectionReset => {
+            Err(why) if why.kind() != ErrorKind::ConnectionReset => {
                 panic!("waiting for a line, with '{}' read of it: {why}", String::from_utf8_lossy(&line))
             }
             _ if line.is_empty() => None,

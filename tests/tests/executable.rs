@@ -56,14 +56,14 @@ fn a_program_that_does_not_speak_the_hand_off_is_found_out_at_the_start() {
     for option in ["--nonsense", "--version 2", "--mute"] {
         let site = Site::new();
         let settings = with_executable(&site, option) + SHARED;
-        let (_, log) = site.try_start(&settings).expect_err("it started");
+        let log = site.try_start(&settings).expect_err("it started");
         assert!(log.contains(HELP), "{option}: {log}");
     }
 }
 
 #[test]
 fn a_program_that_ends_at_once_is_found_out_at_the_start() {
-    let (_, log) = Site::new()
+    let log = Site::new()
         .try_start(&format!("protocols = imap\nmail_executable = /bin/true\n{SHARED}"))
         .expect_err("it started");
     assert!(log.contains(HELP), "{log}");
@@ -91,6 +91,6 @@ fn at_a_reload_it_is_found_out_and_nothing_changes() {
 
 #[test]
 fn a_program_that_is_not_there_is_an_error_of_the_configuration() {
-    let (_, log) = Site::new().try_start("mail_executable = /nonexistent/worker\n").expect_err("it started");
+    let log = Site::new().try_start("mail_executable = /nonexistent/worker\n").expect_err("it started");
     assert!(log.contains("/nonexistent/worker") && log.contains("test.conf"), "{log}");
 }

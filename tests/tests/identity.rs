@@ -327,15 +327,17 @@ fn errors_leave_nobody_as_somebody_else() {
     alice.begin("FETCH 1 BODY[]");
     check(bob);
     // A panic, and a client that breaks off in the middle of a command.
-    carol.begin("XPANIC");
-    carol.rest();
+    if cfg!(debug_assertions) {
+        carol.begin("XPANIC");
+        carol.rest();
+    }
     check(bob);
-    let mut carol = server.login("carol");
-    carol.ask("SELECT INBOX").ok();
-    carol.send(b"x FETCH 1 (BODY[");
-    drop(carol);
+    let mut again = server.login("carol");
+    again.ask("SELECT INBOX").ok();
+    again.send(b"x FETCH 1 (BODY[");
+    drop(again);
     check(bob);
-    server.wait_for_sessions_of("carol", 0);
+    server.wait_for_sessions_of("carol", usize::from(!cfg!(debug_assertions)));
     assert_is_base_at_rest(&worker);
     server.login("carol").ask("SELECT INBOX").ok();
     assert_each_owns_his_own(&server);

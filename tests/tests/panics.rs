@@ -1,5 +1,6 @@
 //! A fault in one client's command ends that client and no other. (Debug builds have commands for it.)
 #![allow(clippy::unwrap_used, clippy::panic)]
+#![cfg(debug_assertions)]
 
 use tests::{PRIVATE, SHARED, Server, until};
 

@@ -200,3 +200,29 @@ fn mutt_reads_and_changes_nothing() {
         assert!(copied.contains("Le caf\u{e9}.\n.\n..two dots\n"), "{copied}");
     });
 }
+
+/// Mail as people get it, from the demo: in several parts, in other alphabets, with messages in messages.
+#[test]
+fn every_kind_of_message_arrives_as_it_was_delivered() {
+    if !installed("every_kind_of_message_arrives_as_it_was_delivered", "python3") {
+        return;
+    }
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for settings in [SHARED, PRIVATE] {
+        let site = Site::new();
+        let wanted = site.path("wanted");
+        fs::create_dir(&wanted).unwrap();
+        let folders = ["alice", "bob"].map(|user| own.join("demo/mail").join(user).join("INBOX"));
+        let letters = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+        for (number, letter) in letters.enumerate() {
+            let letter = fs::read(letter.unwrap().path()).unwrap();
+            site.deliver("alice", "", &letter);
+            fs::write(wanted.join(format!("{number:03}")), letter).unwrap();
+        }
+        let server = site.start(settings);
+        let (imap, pop3) = (server.site.imap_address(), server.site.pop3_address().port().to_string());
+        let script = own.join("clients/every_message.py");
+        let (address, port) = (imap.ip().to_string(), imap.port().to_string());
+        run("python3", &[script.to_str().unwrap(), &address, &port, &pop3, wanted.to_str().unwrap()]);
+    }
+}
