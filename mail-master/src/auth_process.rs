@@ -9,8 +9,8 @@ use std::os::unix::net::UnixStream;
 use std::time::{Instant, SystemTime};
 
 use envdump::Environment;
-use fdpass::{Channel, Fill};
-use ioloop::{Interest, Ready};
+use fdpass::Channel;
+use ioloop::Ready;
 use log::{error, warn};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -18,8 +18,8 @@ use slotmap::new_key_type;
 use wire::auth::{self, Line, ToAuth};
 
 use crate::admission::AdmissionKey;
-use crate::children::{End, Role};
-use crate::link::{Link, Open};
+use crate::children::Role;
+use crate::link::{Lines, Link, Open};
 use crate::master::{Master, Source};
 use crate::spawn::Spawn;
 
@@ -36,17 +36,14 @@ pub(crate) struct AuthProcess {
     /// What it was started with: whether a reload needs another one.
     environment: Environment,
     link: Link,
-    link_key: usize,
     answers: Answers,
-    answers_key: usize,
     pub(crate) retired: bool,
 }
 
 /// Our connection to its master side, in the authentication protocol's own lines.
 #[derive(Debug)]
 struct Answers {
-    channel: Channel,
-    interest: Interest,
+    lines: Lines,
     greeted: bool,
     last_request: u32,
     pending: HashMap<u32, AdmissionKey>,
@@ -102,44 +99,26 @@ impl Master {
             ..Spawn::default()
         };
         let (asking, answering) = UnixStream::pair()?;
-        let mut channel = Channel::new(asking)?;
-        channel.queue(Line::new("VERSION").with("1").with("1").to_bytes(), None);
-        channel.flush()?;
-        let (mut link, link_key) =
+        let mut link =
             self.new_link(ours, auth::assembler(), auth::version_line()).map_err(io::Error::other)?;
         link.send(ToAuth::Master.to_bytes(), Some(answering.into()), &self.io).map_err(io::Error::other)?;
-        let answers_key = self.source(Source::Unborn);
-        self.io.watch(&channel, answers_key, Interest::Read)?;
+        let mut lines = self.new_lines(asking).map_err(io::Error::other)?;
+        lines.queue(Line::new("VERSION").with("1").with("1").to_bytes(), None);
+        lines.flush(&self.io).map_err(io::Error::other)?;
         let pid = match self.start_child(Role::Auth, spawn, "auth: ".to_owned(), LOG_RATE) {
             Ok(pid) => pid,
             Err(why) => {
-                link.close(&self.io);
-                self.io.unwatch(&channel)?;
-                self.forget_source(link_key);
-                self.forget_source(answers_key);
+                self.close_link(link);
+                self.close_link(lines);
                 return Err(why);
             }
         };
-        let answers = Answers {
-            channel,
-            interest: Interest::Read,
-            greeted: false,
-            last_request: 0,
-            pending: HashMap::new(),
-        };
+        let (link_key, lines_key) = (link.key(), lines.key());
+        let answers = Answers { lines, greeted: false, last_request: 0, pending: HashMap::new() };
         let since = SystemTime::now();
-        let key = self.auths.insert(AuthProcess {
-            pid,
-            since,
-            environment,
-            link,
-            link_key,
-            answers,
-            answers_key,
-            retired: false,
-        });
+        let key = self.auths.insert(AuthProcess { pid, since, environment, link, answers, retired: false });
         self.own_source(link_key, Source::AuthLink(key));
-        self.own_source(answers_key, Source::AuthMaster(key));
+        self.own_source(lines_key, Source::AuthMaster(key));
         Ok(())
     }
 
@@ -180,26 +159,12 @@ impl Master {
         let line =
             Line::new("REQUEST").with(request.to_string()).with(login.to_string()).with(auth_id.to_string());
         answers.pending.insert(request, admission);
-        answers.channel.queue(line.to_bytes(), None);
-        if answers.channel.backlog() > Channel::FULL {
+        answers.lines.queue(line.to_bytes(), None);
+        if answers.lines.backlog() > Channel::FULL {
             self.drop_auth(key, "it does not read our requests");
             return false;
         }
-        self.flush_to_auth(key)
-    }
-
-    fn flush_to_auth(&mut self, key: AuthKey) -> bool {
-        let Some(auth) = self.auths.get_mut(key) else { return false };
-        let answers = &mut auth.answers;
-        let done = answers.channel.flush().and_then(|flushed| {
-            let interest = if flushed { Interest::Read } else { Interest::Both };
-            if interest != answers.interest {
-                self.io.rewatch(&answers.channel, auth.answers_key, interest)?;
-                answers.interest = interest;
-            }
-            Ok(())
-        });
-        if let Err(why) = done {
+        if let Err(why) = answers.lines.flush(&self.io) {
             self.drop_auth(key, &why.to_string());
             return false;
         }
@@ -208,20 +173,14 @@ impl Master {
 
     /// Answers have come, or requests can be sent again.
     pub(crate) fn on_auth_answers(&mut self, key: AuthKey, ready: Ready) {
-        if ready.writable && !self.flush_to_auth(key) {
-            return;
-        }
-        if !ready.readable {
-            return;
-        }
         let Some(auth) = self.auths.get_mut(key) else { return };
-        let ended = match auth.answers.channel.fill() {
-            Ok(fill) => fill == Fill::Ended,
+        let open = match auth.answers.lines.proceed(ready, &self.io) {
+            Ok(open) => open,
             Err(why) => return self.drop_auth(key, &why.to_string()),
         };
         loop {
             let Some(auth) = self.auths.get_mut(key) else { return };
-            match auth.answers.channel.next_line() {
+            match auth.answers.lines.next_line() {
                 Ok(Some(line)) => {
                     if let Err(why) = self.auth_says(key, &Line::parse(&line)) {
                         return self.drop_auth(key, why);
@@ -231,7 +190,7 @@ impl Master {
                 Err(why) => return self.drop_auth(key, &why.to_string()),
             }
         }
-        if ended {
+        if open == Open::No {
             self.drop_auth(key, "it closed our connection");
         }
     }
@@ -265,7 +224,7 @@ impl Master {
     }
 
     /// An auth process is no more.
-    pub(crate) fn auth_ended(&mut self, pid: Pid, _end: End) {
+    pub(crate) fn auth_ended(&mut self, pid: Pid) {
         let key = self.auths.iter().find(|(_, auth)| auth.pid == pid).map(|(key, _)| key);
         if let Some(key) = key {
             self.forget_auth(key);
@@ -276,11 +235,8 @@ impl Master {
     /// one says of the old link is never taken to be of the new.
     fn forget_auth(&mut self, key: AuthKey) {
         let Some(auth) = self.auths.remove(key) else { return };
-        auth.link.close(&self.io);
-        self.forget_source(auth.link_key);
-        // The connection is closed with what holds it, whatever the loop says.
-        let _ = self.io.unwatch(&auth.answers.channel);
-        self.forget_source(auth.answers_key);
+        self.close_link(auth.link);
+        self.close_link(auth.answers.lines);
         if !auth.answers.pending.is_empty() {
             warn!("mail-auth is gone, {} logins wait for it in vain", auth.answers.pending.len());
         }

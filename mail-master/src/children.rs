@@ -166,8 +166,8 @@ impl Master {
     fn on_end(&mut self, pid: Pid, end: End) {
         let Some((role, since)) = self.children.roles.remove(&pid) else { return };
         match role {
-            Role::Login(_) => self.login_ended(pid, end),
-            Role::Auth => self.auth_ended(pid, end),
+            Role::Login(_) => self.login_ended(pid),
+            Role::Auth => self.auth_ended(pid),
             Role::Mail(_) => self.worker_ended(pid, end),
         }
         let expected = self.shutdown.is_some() || end == End::Exit(0);

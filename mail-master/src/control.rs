@@ -47,7 +47,6 @@ pub(crate) struct Control {
 #[derive(Debug)]
 struct Connection {
     link: Link,
-    key: usize,
     access: Access,
     state: State,
 }
@@ -143,7 +142,7 @@ impl Master {
         let made = self.control.connections.try_insert_with_key(|control| -> Result<_, Lost> {
             let key = loop_key(sources.insert(Source::Control(control)));
             let link = Link::new(channel, control::assembler(), control::version_line(), key, io)?;
-            Ok(Connection { link: link.with_limit(LONGEST_ANSWER), key, access, state: State::New })
+            Ok(Connection { link: link.with_limit(LONGEST_ANSWER), access, state: State::New })
         });
         let control = made?;
         self.after(QUESTION_TIME, Timer::Question(control));
@@ -346,8 +345,7 @@ impl Master {
         if let State::Reports { timer, .. } = connection.state {
             self.timers.cancel(timer);
         }
-        connection.link.close(&self.io);
-        self.forget_source(connection.key);
+        self.close_link(connection.link);
     }
 }
 

@@ -156,12 +156,10 @@ impl Master {
     pub(crate) fn unlink_worker(&mut self, key: WorkerKey, why: Option<&Lost>) {
         let Some(worker) = self.pool.workers.get_mut(key) else { return };
         let pid = worker.pid;
-        let source = worker.source;
         let retired = worker.retired;
         let Some(link) = worker.link.take() else { return };
         worker.withdrawn.clear();
-        link.close(&self.io);
-        self.forget_source(source);
+        self.close_link(link);
         match why {
             // It was told to stop, and has.
             Some(Lost::Io(_)) if retired && self.ledger.clients(key) == 0 => {}

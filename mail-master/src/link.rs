@@ -1,4 +1,5 @@
-//! A line protocol with one child or one `mailctl`: channel, assembler, and what the loop watches for it.
+//! A line protocol with one child or one `mailctl`, and what the loop watches for it: [`Lines`] as such, and [`Link`]
+//! where they are records behind a VERSION line.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -29,13 +30,74 @@ pub(crate) enum Open {
     No,
 }
 
-/// See above.
+/// Lines of any protocol.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct Lines {
     channel: Channel,
-    assembler: Assembler,
     key: usize,
     interest: Interest,
+}
+
+impl Lines {
+    /// Has the loop tell of them under `key`.
+    pub(crate) fn new(channel: Channel, key: usize, io: &Loop) -> Result<Self, Lost> {
+        io.watch(&channel, key, Interest::Read)?;
+        Ok(Self { channel, key, interest: Interest::Read })
+    }
+
+    /// The loop's number for them.
+    pub(crate) fn key(&self) -> usize {
+        self.key
+    }
+
+    /// Puts whole lines behind those that wait for [`Lines::flush`].
+    pub(crate) fn queue(&mut self, lines: Vec<u8>, fd: Option<OwnedFd>) {
+        self.channel.queue(lines, fd);
+    }
+
+    /// How many bytes wait for the peer.
+    pub(crate) fn backlog(&self) -> usize {
+        self.channel.backlog()
+    }
+
+    /// Sends what it can, and has the loop tell when there is room for more.
+    pub(crate) fn flush(&mut self, io: &Loop) -> Result<(), Lost> {
+        let interest = if self.channel.flush()? { Interest::Read } else { Interest::Both };
+        if interest != self.interest {
+            io.rewatch(&self.channel, self.key, interest)?;
+            self.interest = interest;
+        }
+        Ok(())
+    }
+
+    /// Does what the loop said is possible. The lines that came are then taken by [`Lines::next_line`].
+    pub(crate) fn proceed(&mut self, ready: Ready, io: &Loop) -> Result<Open, Lost> {
+        if ready.writable {
+            self.flush(io)?;
+        }
+        if ready.readable && self.channel.fill()? == Fill::Ended {
+            return Ok(Open::No);
+        }
+        Ok(Open::Yes)
+    }
+
+    /// The next whole line.
+    pub(crate) fn next_line(&mut self) -> Result<Option<Vec<u8>>, Lost> {
+        Ok(self.channel.next_line()?)
+    }
+
+    /// Closes them.
+    pub(crate) fn close(self, io: &Loop) {
+        // A descriptor that is not watched any more is none that the loop could tell of.
+        let _ = io.unwatch(&self.channel);
+    }
+}
+
+/// Records.
+#[derive(Debug)]
+pub(crate) struct Link {
+    lines: Lines,
+    assembler: Assembler,
     limit: usize,
 }
 
@@ -48,8 +110,7 @@ impl Link {
         key: usize,
         io: &Loop,
     ) -> Result<Self, Lost> {
-        io.watch(&channel, key, Interest::Read)?;
-        let mut link = Self { channel, assembler, key, interest: Interest::Read, limit: Channel::FULL };
+        let mut link = Self { lines: Lines::new(channel, key, io)?, assembler, limit: Channel::FULL };
         link.send(version_line, None, io)?;
         Ok(link)
     }
@@ -60,44 +121,34 @@ impl Link {
         self
     }
 
-    /// Sends whole lines now, or as soon as the peer reads.
-    pub(crate) fn send(&mut self, lines: Vec<u8>, fd: Option<OwnedFd>, io: &Loop) -> Result<(), Lost> {
-        if self.channel.backlog() > self.limit {
-            return Err(Lost::Full(self.channel.backlog()));
-        }
-        self.channel.queue(lines, fd);
-        self.flush(io)
+    /// The loop's number for it.
+    pub(crate) fn key(&self) -> usize {
+        self.lines.key()
     }
 
-    fn flush(&mut self, io: &Loop) -> Result<(), Lost> {
-        let interest = if self.channel.flush()? { Interest::Read } else { Interest::Both };
-        if interest != self.interest {
-            io.rewatch(&self.channel, self.key, interest)?;
-            self.interest = interest;
+    /// Sends whole lines now, or as soon as the peer reads.
+    pub(crate) fn send(&mut self, lines: Vec<u8>, fd: Option<OwnedFd>, io: &Loop) -> Result<(), Lost> {
+        if self.lines.backlog() > self.limit {
+            return Err(Lost::Full(self.lines.backlog()));
         }
-        Ok(())
+        self.lines.queue(lines, fd);
+        self.lines.flush(io)
     }
 
     /// Does what the loop said is possible. The records that came are then taken by [`Link::next`].
     pub(crate) fn proceed(&mut self, ready: Ready, io: &Loop) -> Result<Open, Lost> {
-        if ready.writable {
-            self.flush(io)?;
-        }
-        if ready.readable && self.channel.fill()? == Fill::Ended {
-            return Ok(Open::No);
-        }
-        Ok(Open::Yes)
+        self.lines.proceed(ready, io)
     }
 
     /// Reads what a peer that is gone has left.
     pub(crate) fn drain(&mut self) {
         // How the stream ended does not matter to one who only wants the lines before that.
-        while let Ok(Fill::Some) = self.channel.fill() {}
+        while let Ok(Fill::Some) = self.lines.channel.fill() {}
     }
 
     /// The next whole record.
     pub(crate) fn next(&mut self) -> Result<Option<Record>, Lost> {
-        while let Some(line) = self.channel.next_line()? {
+        while let Some(line) = self.lines.next_line()? {
             if let Some(record) = self.assembler.push(&line)? {
                 return Ok(Some(record));
             }
@@ -107,22 +158,22 @@ impl Link {
 
     /// The descriptor that the record just taken must carry.
     pub(crate) fn descriptor(&mut self, word: &'static str) -> Result<OwnedFd, Lost> {
-        self.channel.take_fd().ok_or(Lost::Bad(Bad::NoDescriptor(word)))
+        self.lines.channel.take_fd().ok_or(Lost::Bad(Bad::NoDescriptor(word)))
     }
 
     /// Whether the peer keeps up.
     pub(crate) fn has_room(&self) -> bool {
-        self.channel.backlog() < Channel::FULL
+        self.lines.backlog() < Channel::FULL
     }
 
     /// Whether all has been sent.
     pub(crate) fn is_flushed(&self) -> bool {
-        self.channel.backlog() == 0
+        self.lines.backlog() == 0
     }
+}
 
-    /// Closes it.
-    pub(crate) fn close(self, io: &Loop) {
-        // A descriptor that is not watched any more is none that the loop could tell of.
-        let _ = io.unwatch(&self.channel);
+impl From<Link> for Lines {
+    fn from(link: Link) -> Self {
+        link.lines
     }
 }

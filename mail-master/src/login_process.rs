@@ -19,7 +19,7 @@ use wire::login::{FromLogin, ToLogin};
 use wire::{Protocol, login};
 
 use crate::auth_process::AuthKey;
-use crate::children::{End, Role};
+use crate::children::Role;
 use crate::config::Account;
 use crate::link::{Link, Lost, Open};
 use crate::master::{Master, Source, Timer};
@@ -37,7 +37,6 @@ pub(crate) struct LoginProcess {
     pub(crate) protocol: Protocol,
     pub(crate) generation: u32,
     pub(crate) link: Link,
-    pub(crate) key: usize,
     /// The auth process that its authentications are made at, which may be no more until it has said that it knows.
     pub(crate) auth: Option<AuthKey>,
     pub(crate) retired: bool,
@@ -85,23 +84,22 @@ impl Master {
         let (program, arguments) =
             self.jailed(&self.config.server.login_user, &[], self.config.program("mail-login"), &[]);
         let spawn = Spawn { program, arguments, environment, descriptors, ..Spawn::default() };
-        let (link, key) =
+        let link =
             self.new_link(ours, login::assembler(), login::version_line()).map_err(io::Error::other)?;
         let prefix = format!("{protocol}-login: ");
         let pid = match self.start_child(Role::Login(protocol), spawn, prefix, LOG_RATE) {
             Ok(pid) => pid,
             Err(why) => {
-                link.close(&self.io);
-                self.forget_source(key);
+                self.close_link(link);
                 return Err(why);
             }
         };
+        let key = link.key();
         let login = self.logins.insert(LoginProcess {
             pid,
             protocol,
             generation: self.generation,
             link,
-            key,
             auth: None,
             retired: false,
             clients: 0,
@@ -232,7 +230,7 @@ impl Master {
     }
 
     /// A login process is no more: all that it had achieved at auth is void.
-    pub(crate) fn login_ended(&mut self, pid: Pid, _end: End) {
+    pub(crate) fn login_ended(&mut self, pid: Pid) {
         let key = self.logins.iter().find(|(_, login)| login.pid == pid).map(|(key, _)| key);
         if let Some(key) = key {
             // What it said before is heard first: it may have told a client that it is logged in.
@@ -252,8 +250,7 @@ impl Master {
 
     fn forget_login(&mut self, key: LoginKey) {
         let Some(login) = self.logins.remove(key) else { return };
-        login.link.close(&self.io);
-        self.forget_source(login.key);
+        self.close_link(login.link);
         self.login_gone(key);
         self.stop_unused_auths();
     }

@@ -133,18 +133,18 @@ impl Master {
         let rate = self.config.server.mail_log_max_lines_per_sec.saturating_mul(clients);
         let role = Role::Mail(kind.protocol);
         let prefix = String::from_utf8_lossy(&prefix).into_owned();
-        let (link, source) =
+        let link =
             self.new_link(ours, handoff::assembler(), handoff::version_line()).map_err(io::Error::other)?;
         let pid = match self.start_child(role, spawn, prefix, rate) {
             Ok(pid) => pid,
             Err(why) => {
-                link.close(&self.io);
-                self.forget_source(source);
+                self.close_link(link);
                 return Err(why);
             }
         };
         let worker = Worker::new(pid, kind, SystemTime::now());
-        let worker = Worker { alone, link: Some(link), marker: Some(marker), source, ..worker };
+        let source = link.key();
+        let worker = Worker { alone, link: Some(link), marker: Some(marker), ..worker };
         let key = self.pool.workers.insert(worker);
         self.own_source(source, Source::Worker(key));
         Ok(key)
@@ -213,8 +213,7 @@ impl Master {
             self.timers.cancel(timer);
         }
         if let Some(link) = worker.link.take() {
-            link.close(&self.io);
-            self.forget_source(worker.source);
+            self.close_link(link);
         }
         self.account_for_death(key, &worker, end);
         self.ledger.forget_worker(key);
@@ -287,27 +286,3 @@ const WORKING: &CStr = c"mail-working";
 const WORKING_NUMBER: i32 = 4;
 /// The number of the client that a worker is born with.
 const CLIENT_NUMBER: i32 = 3;
-
-impl Worker {
-    pub(crate) fn new(pid: Pid, kind: Wanted, since: SystemTime) -> Self {
-        Self {
-            pid,
-            kind,
-            alone: false,
-            link: None,
-            hello: None,
-            full: false,
-            retired: false,
-            offered: BTreeSet::new(),
-            withdrawn: BTreeSet::new(),
-            marker: None,
-            since,
-            empty: None,
-            pinged: None,
-            silent: false,
-            source: 0,
-            reporting: false,
-            report: Vec::new(),
-        }
-    }
-}

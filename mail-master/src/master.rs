@@ -25,7 +25,7 @@ use crate::children::{Children, JournalKey, Role};
 use crate::config::{Config, Host};
 use crate::control::{Control, ControlKey};
 use crate::ledger::Ledger;
-use crate::link::{Link, Lost};
+use crate::link::{Lines, Link, Lost};
 use crate::listener::Listeners;
 use crate::log_sink::LogSink;
 use crate::login_process::{LoginKey, LoginProcess};
@@ -234,19 +234,35 @@ impl Master {
         loop_key(self.sources.insert(source))
     }
 
-    /// A link to a child that is not started yet, and the loop's number for it: our first line waits there for the child, so
-    /// that it cannot fail because the child did.
+    /// A link to a child that is not started yet: our first line waits there for the child, so that it cannot fail because
+    /// the child did.
     pub(crate) fn new_link(
         &mut self,
         socket: UnixStream,
         assembler: Assembler,
         version_line: Vec<u8>,
-    ) -> Result<(Link, usize), Lost> {
+    ) -> Result<Link, Lost> {
         let key = self.source(Source::Unborn);
-        let link = Channel::new(socket)
+        Channel::new(socket)
             .map_err(Lost::from)
-            .and_then(|channel| Link::new(channel, assembler, version_line, key, &self.io));
-        link.map(|link| (link, key)).inspect_err(|_| self.forget_source(key))
+            .and_then(|channel| Link::new(channel, assembler, version_line, key, &self.io))
+            .inspect_err(|_| self.forget_source(key))
+    }
+
+    /// The same for a protocol of other lines.
+    pub(crate) fn new_lines(&mut self, socket: UnixStream) -> Result<Lines, Lost> {
+        let key = self.source(Source::Unborn);
+        Channel::new(socket)
+            .map_err(Lost::from)
+            .and_then(|channel| Lines::new(channel, key, &self.io))
+            .inspect_err(|_| self.forget_source(key))
+    }
+
+    /// Closes a link, and forgets whose it was.
+    pub(crate) fn close_link(&mut self, link: impl Into<Lines>) {
+        let lines = link.into();
+        self.forget_source(lines.key());
+        lines.close(&self.io);
     }
 
     /// Says whose source it is.

@@ -86,8 +86,6 @@ pub(crate) struct Worker {
     pub(crate) pinged: Option<Instant>,
     /// It has not answered a ping for as long as the next one was due.
     pub(crate) silent: bool,
-    /// The loop's number for its link.
-    pub(crate) source: usize,
     /// It was asked for a report and has not said all of it.
     pub(crate) reporting: bool,
     /// What it said of its clients when it was asked last.
@@ -95,6 +93,28 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// One that has just been started.
+    pub(crate) fn new(pid: Pid, kind: Wanted, since: SystemTime) -> Self {
+        Self {
+            pid,
+            kind,
+            alone: false,
+            link: None,
+            hello: None,
+            full: false,
+            retired: false,
+            offered: BTreeSet::new(),
+            withdrawn: BTreeSet::new(),
+            marker: None,
+            since,
+            empty: None,
+            pinged: None,
+            silent: false,
+            reporting: false,
+            report: Vec::new(),
+        }
+    }
+
     /// For whom it works at this moment, or did when it died.
     pub(crate) fn works_for(&self) -> Option<ConnectionId> {
         let mut number = [0; 4];
@@ -173,25 +193,7 @@ mod tests {
         // The peer stays open as long as the test.
         std::mem::forget(peer);
         let link = Link::new(channel, handoff::assembler(), handoff::version_line(), 1, io).unwrap();
-        Worker {
-            pid: Pid::from_raw(1),
-            kind: kind.clone(),
-            alone: false,
-            link: Some(link),
-            hello: None,
-            full: false,
-            retired: false,
-            offered: BTreeSet::new(),
-            withdrawn: BTreeSet::new(),
-            marker: None,
-            since: SystemTime::UNIX_EPOCH,
-            empty: None,
-            pinged: None,
-            silent: false,
-            source: 1,
-            reporting: false,
-            report: Vec::new(),
-        }
+        Worker { link: Some(link), ..Worker::new(Pid::from_raw(1), kind.clone(), SystemTime::UNIX_EPOCH) }
     }
 
     #[test]

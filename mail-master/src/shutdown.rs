@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ioloop::TimerId;
 use log::{info, warn};
 use nix::sys::signal::Signal;
 use wire::handoff::ToWorker;
@@ -13,7 +12,6 @@ use crate::pool::{Share, WorkerKey};
 /// The server is stopping.
 #[derive(Debug)]
 pub(crate) struct Shutdown {
-    timer: TimerId,
     stage: Stage,
     /// Why it never came to serve.
     failure: Option<String>,
@@ -45,8 +43,8 @@ impl Master {
             return;
         }
         info!("stopping, {} sessions", self.ledger.len());
-        let timer = self.after(PATIENCE, Timer::Shutdown);
-        self.shutdown = Some(Shutdown { timer, stage: Stage::Told, failure });
+        self.after(PATIENCE, Timer::Shutdown);
+        self.shutdown = Some(Shutdown { stage: Stage::Told, failure });
         self.reload = None;
         for key in self.admissions.keys().collect::<Vec<_>>() {
             self.refuse_internal(key);
@@ -81,9 +79,8 @@ impl Master {
 
     /// Those told to stop have had their time.
     pub(crate) fn shutdown_timed_out(&mut self) {
-        let timer = self.after(PATIENCE, Timer::Shutdown);
+        self.after(PATIENCE, Timer::Shutdown);
         let Some(shutdown) = &mut self.shutdown else { return };
-        shutdown.timer = timer;
         shutdown.stage = match shutdown.stage {
             Stage::Told => Stage::Killed,
             Stage::Killed | Stage::GivenUp => Stage::GivenUp,

@@ -22,16 +22,12 @@ fn offered(directory: &tempfile::TempDir) -> (Master, WorkerKey, ConnectionId, U
     let group = Group { protocol: Protocol::Imap, user: "alice".to_owned(), address: here.0 };
     let id = master.ledger.reserve(group, Counting::Limit(1), SystemTime::now()).unwrap();
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let (link, source) = master.new_link(ours, handoff::assembler(), handoff::version_line()).unwrap();
+    let link = master.new_link(ours, handoff::assembler(), handoff::version_line()).unwrap();
+    let source = link.key();
     let wanted = Wanted { protocol: Protocol::Imap, generation: 1, share: Share::All };
     let worker = Worker::new(nix::unistd::Pid::from_raw(i32::MAX), wanted, SystemTime::now());
-    let worker = master.pool.workers.insert(Worker {
-        alone: true,
-        link: Some(link),
-        source,
-        offered: [id].into(),
-        ..worker
-    });
+    let worker =
+        master.pool.workers.insert(Worker { alone: true, link: Some(link), offered: [id].into(), ..worker });
     master.own_source(source, Source::Worker(worker));
     master.ledger.assign(id, worker);
     let request = Request {
