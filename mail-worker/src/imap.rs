@@ -3,8 +3,10 @@
 //! Here commands are read, run one after the other, and answered; [`table`] says which there are. A command is a
 //! future of its own, in a box, that is gone when it is done: a client at rest costs what stands in [`Imap`].
 
+mod append;
 mod capability;
 mod close;
+mod copy;
 mod enable;
 mod expunge;
 mod fetch;
@@ -15,10 +17,12 @@ mod list;
 mod logout;
 mod lsub;
 mod messages;
+mod move_messages;
 mod namespace;
 mod news;
 mod noop;
 mod reply;
+mod saving;
 mod select;
 mod selected;
 mod status;
@@ -105,7 +109,7 @@ impl Imap {
         Ok(self.answer(&tag, outcome)?)
     }
 
-    /// The next whole command.
+    /// The next whole command; of APPEND, what stands before its message.
     async fn read_command(&mut self) -> Result<Vec<u8>, NoCommand> {
         let mut limit = self.client.now().instant + SILENCE;
         loop {
@@ -119,19 +123,10 @@ impl Imap {
                 Step::TooLong { tag, excess } => {
                     return Err(ParseError { tag, status: Status::Bad, text: excess.text() }.into());
                 }
-                Step::Literal { .. } => self.refuse_message()?,
+                // APPEND's, which takes it when all else is well.
+                Step::Literal { .. } => return Ok(self.framer.take()),
             }
         }
-    }
-
-    /// APPEND, whose message is not in the command.
-    fn refuse_message(&mut self) -> Result<(), ParseError> {
-        let head = self.framer.take();
-        self.framer.refuse_literal();
-        let Command { tag, .. } = parse(&head)?;
-        let text = "Messages cannot be saved here.";
-        self.client.write(|out| response::tagged(out, &tag, Status::No, Some(Code::Cannot), text));
-        Ok(())
     }
 
     /// Takes a command from its bytes to the point where its work can begin. The bytes are forgotten there: the work
@@ -139,7 +134,7 @@ impl Imap {
     fn begin(&mut self, line: Vec<u8>) -> Result<Begun<'_>, ParseError> {
         #[cfg(debug_assertions)]
         crate::fault::on_request(line.split(u8::is_ascii_whitespace).nth(1));
-        let Command { tag, body } = parse(&line)?;
+        let Command { tag, body } = parse(&line).inspect_err(|_| self.framer.refuse_literal())?;
         self.client.set_doing(body.name());
         let is_selected = self.selected.is_some();
         let news_may_come = !self.client.user.settings.delay_new_mail || PROMPT.contains(&body.name());
@@ -166,7 +161,7 @@ impl Imap {
                 Reply::of_error(&error)
             }
         };
-        self.client.write(|out| response::tagged(out, tag, reply.status, reply.code, &reply.text));
+        self.client.write(|out| response::tagged(out, tag, reply.status, reply.code(), &reply.text));
         reply.ending.map_or(Ok(()), Err)
     }
 }

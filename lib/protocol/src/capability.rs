@@ -10,7 +10,7 @@ pub enum Plaintext {
 }
 
 /// IMAP, once logged in.
-pub const IMAP: &str = "IMAP4rev1 LITERAL+ ID IDLE NAMESPACE UNSELECT CHILDREN";
+pub const IMAP: &str = "IMAP4rev1 LITERAL+ ID IDLE NAMESPACE UNSELECT CHILDREN UIDPLUS MULTIAPPEND MOVE";
 
 /// IMAP, to a stranger.
 pub fn imap_login(plaintext: Plaintext) -> &'static str {

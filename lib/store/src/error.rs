@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::Refusal;
+
 /// Why something could not be done. The text is for the log; clients are told something shorter.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -37,7 +39,7 @@ pub enum Error {
     TooLarge(PathBuf),
     /// A hook said no, in words meant for the client.
     #[error("refused: {0}")]
-    Refused(String),
+    Refused(Refusal),
     /// The system said no.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {

@@ -27,6 +27,7 @@ mod mode;
 mod model;
 mod name;
 mod process;
+mod save;
 mod scan;
 mod sync;
 mod uidlist;
@@ -40,6 +41,7 @@ pub use list::Listed;
 pub use location::{Layout, Location};
 pub use mailbox::{Attributes, Change, Found, Mailbox, Message, MessageFile, Status};
 pub use process::{Now, Process};
+pub use save::{Draft, Link, Save, Saved, Saving};
 pub use user::{IDLE_MODEL, User};
 pub use view::{Access, Expunges, Update, View};
 

@@ -43,7 +43,7 @@ pub(crate) enum Attempt {
     /// Somebody else has it: try again after [`RETRY`].
     Busy,
     /// The directory can't be written, or the disk is full.
-    Denied,
+    Denied(Errno),
 }
 
 /// What was seen of another's lock, and since when.
@@ -81,8 +81,8 @@ impl Lock {
                         }
                     }
                     Errno::EEXIST => return Ok(Attempt::Busy),
-                    Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENOSPC | Errno::EDQUOT => {
-                        return Ok(Attempt::Denied);
+                    why @ (Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENOSPC | Errno::EDQUOT) => {
+                        return Ok(Attempt::Denied(why));
                     }
                     _ => return Err(Error::io("create", &path)(error)),
                 },
@@ -105,7 +105,7 @@ impl Lock {
             // An empty lock would hold others up for two minutes.
             let _ = fs::remove_file(&path);
             return match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
-                Errno::ENOSPC | Errno::EDQUOT => Ok(Attempt::Denied),
+                why @ (Errno::ENOSPC | Errno::EDQUOT) => Ok(Attempt::Denied(why)),
                 _ => Err(Error::io("write", &path)(error)),
             };
         }

@@ -17,13 +17,14 @@ use crate::keywords::is_name;
 use crate::messages::Place;
 use crate::sync::{Locked, State};
 use crate::uidlist::{Fault, Reader};
-use crate::{Access, Error, Hook, Keyword, Now, Process, Step, Uid, View, lock};
+use crate::{Access, Error, Hook, Keyword, Now, Process, Saving, Step, Uid, View, lock};
 
 /// A mailbox, shared by all who have it open.
 pub struct Mailbox {
     pub(crate) root: Rc<Path>,
     pub(crate) state: RefCell<State>,
     pub(crate) hooks: Rc<[Box<dyn Hook>]>,
+    pub(crate) saving: Saving,
 }
 
 /// Totals (STATUS).
@@ -47,10 +48,11 @@ impl Mailbox {
         root: &Path,
         control: Option<PathBuf>,
         hooks: Rc<[Box<dyn Hook>]>,
+        saving: Saving,
     ) -> Mailbox {
         let root: Rc<Path> = root.into();
-        let state = State::new(process, Dirs::new(Rc::clone(&root)), control);
-        Mailbox { root, state: RefCell::new(state), hooks }
+        let state = State::new(process, Dirs::new(Rc::clone(&root)), control, saving.fsync);
+        Mailbox { root, state: RefCell::new(state), hooks, saving }
     }
 
     /// One turn towards agreement with the disk: looks for what changed, reads it, gives UIDs to new messages, and

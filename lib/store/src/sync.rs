@@ -18,6 +18,9 @@
 
 mod files;
 mod list;
+mod save;
+
+pub(crate) use save::Letter;
 
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -53,6 +56,12 @@ pub(crate) struct State {
     denied: bool,
     waiting: Option<Box<Waiting>>,
     sync: Option<Box<Sync>>,
+    /// Wait for the disk before a UID is told.
+    fsync: bool,
+    /// A save holds the list's lock: only its own sync may run.
+    saving: bool,
+    /// That lock, while that sync has it not.
+    held: Option<Lock>,
 }
 
 /// A sync that is under way.
@@ -132,7 +141,7 @@ enum Turn {
 const ROUNDS: u8 = 3;
 
 impl State {
-    pub(crate) fn new(process: Rc<Process>, dirs: Dirs, control: Option<PathBuf>) -> State {
+    pub(crate) fn new(process: Rc<Process>, dirs: Dirs, control: Option<PathBuf>, fsync: bool) -> State {
         State {
             process,
             dirs,
@@ -146,11 +155,23 @@ impl State {
             denied: false,
             waiting: None,
             sync: None,
+            fsync,
+            saving: false,
+            held: None,
         }
     }
 
     /// A turn: see [`crate::Mailbox::sync`].
     pub(crate) fn sync(&mut self, now: Now, budget: usize) -> Result<Step<()>, Error> {
+        if self.saving {
+            // What it has put is on the disk, and not in the model.
+            return Ok(Step::Busy { retry_after: save::RETRY });
+        }
+        self.drive(now, budget)
+    }
+
+    /// The same, whoever holds the lock.
+    fn drive(&mut self, now: Now, budget: usize) -> Result<Step<()>, Error> {
         let mut sync = match self.sync.take() {
             Some(sync) => sync,
             None => match self.begin(now)? {
@@ -240,14 +261,14 @@ impl State {
         now: Now,
         work: impl FnOnce(&mut State) -> Result<T, Error>,
     ) -> Result<Locked<T>, Error> {
-        // Our own sync's lock is ours.
-        if self.sync.as_ref().is_some_and(|sync| sync.lock.is_some()) {
+        // The lock of our own sync or save is ours.
+        if self.saving || self.sync.as_ref().is_some_and(|sync| sync.lock.is_some()) {
             return Ok(Locked::Done(work(self)?));
         }
         let path = self.list_path();
         match Lock::attempt(&self.process, &path, &mut self.waiting, now)? {
             Attempt::Busy => Ok(Locked::Busy),
-            Attempt::Denied => Ok(Locked::Denied),
+            Attempt::Denied(_) => Ok(Locked::Denied),
             Attempt::Held(_lock) => Ok(Locked::Done(work(self)?)),
         }
     }
@@ -343,17 +364,21 @@ impl State {
     }
 
     fn lock(&mut self, sync: &mut Sync, now: Now) -> Result<Turn, Error> {
-        match Lock::attempt(&self.process, &self.list_path(), &mut self.waiting, now)? {
+        let attempt = match self.held.take() {
+            Some(lock) => Attempt::Held(lock),
+            None => Lock::attempt(&self.process, &self.list_path(), &mut self.waiting, now)?,
+        };
+        match attempt {
             Attempt::Held(lock) => {
                 sync.lock = Some(lock);
                 Ok(if sync.late { Turn::Restart } else { Turn::Next(Phase::Records(None)) })
             }
-            Attempt::Denied if sync.late => {
+            Attempt::Denied(_) if sync.late => {
                 sync.late = sync.rounds < ROUNDS;
                 Ok(if sync.late { Turn::Restart } else { Turn::Next(Phase::Apply(0)) })
             }
             // UIDs are ours alone, then, and messages stay in new/.
-            Attempt::Denied => {
+            Attempt::Denied(_) => {
                 self.denied = true;
                 Ok(Turn::Next(Phase::Assign(sync.scan.strangers.unassigned(), 0)))
             }

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use crate::dirs::Dirs;
 use crate::mode::Creation;
 use crate::name::Name;
-use crate::{Error, Hook, Layout, Listed, Location, Mailbox, Now, Process, list};
+use crate::{Error, Hook, Layout, Listed, Location, Mailbox, Now, Process, Saving, list};
 
 /// A user. All his clients in a process share one.
 pub struct User {
     process: Rc<Process>,
     location: Location,
     hooks: Rc<[Box<dyn Hook>]>,
+    saving: Saving,
     /// Few: those that a client has open, and some that nobody has.
     mailboxes: RefCell<Vec<Open>>,
 }
@@ -35,7 +36,14 @@ const IDLE_MODELS_MAX: usize = 3;
 impl User {
     /// A user whose mail is at `location`, with his rules. Touches no file.
     pub fn new(process: Rc<Process>, location: Location, hooks: Vec<Box<dyn Hook>>) -> User {
-        User { process, location, hooks: hooks.into(), mailboxes: RefCell::default() }
+        let (hooks, saving) = (hooks.into(), Saving::default());
+        User { process, location, hooks, saving, mailboxes: RefCell::default() }
+    }
+
+    /// The same, whose messages are saved so.
+    #[must_use]
+    pub fn with_saving(self, saving: Saving) -> User {
+        User { saving, ..self }
     }
 
     /// Where his mail is.
@@ -65,7 +73,8 @@ impl User {
         }
         let control = name.control(&self.location);
         self.make(&name, &root, control.as_deref())?;
-        let mailbox = Rc::new(Mailbox::new(self.process.clone(), &root, control, self.hooks.clone()));
+        let (process, hooks) = (self.process.clone(), self.hooks.clone());
+        let mailbox = Rc::new(Mailbox::new(process, &root, control, hooks, self.saving));
         if mailboxes.iter().filter(|open| open.is_idle()).count() >= IDLE_MODELS_MAX {
             let idle = mailboxes.iter().enumerate().filter(|(_, open)| open.is_idle());
             let oldest = idle.min_by_key(|(_, open)| open.used).map(|(index, _)| index);

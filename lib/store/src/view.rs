@@ -1,10 +1,11 @@
 //! What one client has been told of a mailbox: its sequence numbers. They change in [`View::update`] and nowhere else.
 
+use std::path::Path;
 use std::rc::Rc;
 
 use crate::mailbox::{Attributes, Change, Found, Message, MessageFile};
 use crate::model::ViewKey;
-use crate::{Error, Flags, Mailbox, Now, Uid};
+use crate::{Error, Flags, Link, Mailbox, Now, Uid};
 
 /// What a view may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,6 +136,11 @@ impl View {
     /// Opens a message.
     pub fn open(&self, uid: Uid) -> Result<Found<MessageFile>, Error> {
         self.mailbox.state.borrow_mut().open(self.key, uid)
+    }
+
+    /// Gives a message's file a second name.
+    pub(crate) fn link(&self, uid: Uid, to: &Path) -> Result<Found<Link>, Error> {
+        self.mailbox.state.borrow_mut().link(self.key, uid, to)
     }
 
     /// Changes a message's flags: renames its file. Returns the flags that it has now. This view is not told of this

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::io::ErrorKind;
 
 use nix::errno::Errno;
-use protocol::imap::{Code, Status};
-use store::Error;
+use protocol::imap::{Code, IdSet, Status};
+use store::{Error, Refusal, Saved, Uid};
 
 use crate::session::Ending;
 
@@ -17,9 +17,35 @@ pub(crate) type Outcome = Result<Reply, Stop>;
 pub(crate) struct Reply {
     pub(crate) status: Status,
     pub(crate) code: Option<Code<'static>>,
+    /// What was saved, instead of a code.
+    pub(crate) arrived: Option<Box<Arrived>>,
     pub(crate) text: Cow<'static, str>,
     /// The session ends with it.
     pub(crate) ending: Option<Ending>,
+}
+
+/// Messages that were saved, and where they came from (RFC 4315, section 3).
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    validity: u32,
+    to: IdSet,
+    /// None if they came from the client.
+    from: Option<IdSet>,
+}
+
+impl Arrived {
+    pub(crate) fn new(saved: &Saved, from: Option<&[Uid]>) -> Self {
+        let set = |uids: &[Uid]| uids.iter().map(|uid| uid.get()).collect();
+        Self { validity: saved.uid_validity, to: set(&saved.uids), from: from.map(set) }
+    }
+
+    pub(crate) fn code(&self) -> Code<'_> {
+        let Self { validity, to, from } = self;
+        match from {
+            Some(from) => Code::CopyUid { validity: *validity, from, to },
+            None => Code::AppendUid { validity: *validity, uids: to },
+        }
+    }
 }
 
 /// Why a command did not come to its end.
@@ -35,7 +61,7 @@ pub(crate) enum Stop {
 
 impl Reply {
     pub(crate) fn ok(text: impl Into<Cow<'static, str>>) -> Self {
-        Self { status: Status::Ok, code: None, text: text.into(), ending: None }
+        Self { status: Status::Ok, code: None, arrived: None, text: text.into(), ending: None }
     }
 
     pub(crate) fn no(code: Option<Code<'static>>, text: impl Into<Cow<'static, str>>) -> Self {
@@ -44,6 +70,15 @@ impl Reply {
 
     pub(crate) fn bad(text: impl Into<Cow<'static, str>>) -> Self {
         Self { status: Status::Bad, ..Self::ok(text) }
+    }
+
+    /// `APPENDUID` or `COPYUID`.
+    pub(crate) fn with_arrived(self, arrived: Arrived) -> Self {
+        Self { arrived: Some(Box::new(arrived)), ..self }
+    }
+
+    pub(crate) fn code(&self) -> Option<Code<'_>> {
+        self.arrived.as_ref().map(|arrived| arrived.code()).or(self.code)
     }
 
     pub(crate) fn with_code(self, code: Code<'static>) -> Self {
@@ -59,7 +94,8 @@ impl Reply {
                 Self::no(Some(Code::InUse), "Another program has locked the mailbox, try again.")
             }
             Error::ReadOnly => Self::no(Some(Code::NoPerm), "The mailbox is open read-only."),
-            Error::Refused(why) => Self::no(None, why.clone()),
+            Error::Refused(Refusal::OverQuota(why)) => Self::no(Some(Code::OverQuota), why.clone()),
+            Error::Refused(Refusal::Forbidden(why)) => Self::no(Some(Code::NoPerm), why.clone()),
             Error::Io { source, .. } => match source.kind() {
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
                     Self::no(Some(Code::NoPerm), "Permission denied.")

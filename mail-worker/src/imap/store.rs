@@ -87,7 +87,7 @@ async fn change(
     })
 }
 
-async fn make_keyword(client: &Client, mailbox: &Mailbox, name: &str) -> Result<Keyword, Stop> {
+pub(super) async fn make_keyword(client: &Client, mailbox: &Mailbox, name: &str) -> Result<Keyword, Stop> {
     let limit = client.now().instant + PATIENCE;
     loop {
         let reply = match mailbox.keyword(name, client.now())? {

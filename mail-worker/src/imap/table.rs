@@ -9,8 +9,8 @@ use protocol::imap::{Body, By, Code};
 
 use super::reply::{Outcome, Reply};
 use super::{
-    Imap, capability, close, enable, expunge, fetch, id, idle, list, logout, lsub, namespace, noop, select,
-    status, store,
+    Imap, append, capability, close, copy, enable, expunge, fetch, id, idle, list, logout, lsub,
+    move_messages, namespace, noop, select, status, store,
 };
 
 /// What a command does, not yet begun.
@@ -74,6 +74,13 @@ pub(super) fn row(imap: &mut Imap, body: Body) -> Row<'_> {
         Body::Store { by, set, mode, silent, flags } => {
             let asked = store::Asked { by, set, mode, silent, flags };
             row(Selected, by_numbers(by), Box::pin(store::run(imap, asked)))
+        }
+        Body::Append { mailbox, message } => row(Any, NEWS, Box::pin(append::run(imap, mailbox, message))),
+        Body::Copy { by, set, mailbox } => {
+            row(Selected, by_numbers(by), Box::pin(copy::run(imap, by, set, mailbox)))
+        }
+        Body::Move { by, set, mailbox } => {
+            row(Selected, NEWS, Box::pin(move_messages::run(imap, by, set, mailbox)))
         }
         Body::Expunge { uids } => row(Selected, NEWS, Box::pin(expunge::run(imap, uids))),
         Body::StartTls | Body::Login { .. } | Body::Authenticate { .. } => {

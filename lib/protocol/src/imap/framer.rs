@@ -155,6 +155,15 @@ impl Framer {
         std::mem::take(&mut self.buffer)
     }
 
+    /// After [`Step::Literal`], until more is fed: does the client wait to be asked for the message? `None` where
+    /// no message is announced.
+    pub fn awaits(&self) -> Option<bool> {
+        match self.state {
+            State::Append { waits, .. } => Some(waits),
+            State::Keep | State::Skip => None,
+        }
+    }
+
     /// After [`Step::Literal`]: the message is not wanted. Where the client sends it all the same, it and the rest
     /// of its command are passed over.
     pub fn refuse_literal(&mut self) {

@@ -11,7 +11,7 @@ use crate::file::open_regular;
 use crate::messages::{Entry, Place, SEEN, TOUCHED};
 use crate::model::ViewKey;
 use crate::sync::State;
-use crate::{Error, Flags, Now, Uid, dirs, filename};
+use crate::{Error, Flags, Link, Now, Uid, dirs, filename};
 
 /// What is known of a message without a look at the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,21 @@ impl State {
             let file = open_regular(path)?;
             let attributes = attributes(&file.metadata()?);
             Ok(MessageFile { file, attributes })
+        })
+    }
+
+    /// Gives its file a second name.
+    pub(crate) fn link(&mut self, key: ViewKey, uid: Uid, to: &Path) -> Result<Found<Link>, Error> {
+        self.on_file(key, uid, "link", |path| match fs::hard_link(path, to) {
+            Ok(()) => Ok(Link::Made),
+            Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+                // Another file system, one without links, too many of them, or a kernel that lets nobody link what he
+                // may not write.
+                Errno::EXDEV | Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EMLINK | Errno::EPERM => {
+                    Ok(Link::Impossible)
+                }
+                _ => Err(error),
+            },
         })
     }
 

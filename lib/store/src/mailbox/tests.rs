@@ -2,6 +2,7 @@
 
 mod flags;
 mod hostile;
+mod save;
 mod sync;
 
 use std::fs;
@@ -10,7 +11,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::{
-    Access, Expunges, Flag, Flags, Found, Location, Mailbox, Now, Process, Step, Uid, Update, User, View,
+    Access, Expunges, Flag, Flags, Found, Hook, Location, Mailbox, Now, Process, Step, Uid, Update, User,
+    View,
 };
 
 /// A Maildir, and a time that passes when we say so.
@@ -74,9 +76,12 @@ impl Maildir {
 
     /// The model of one user of several who share it.
     fn open(&self) -> Rc<Mailbox> {
-        let location =
-            Location::parse(&format!("maildir:{}", self.dir.path().display()), "/".as_ref()).unwrap();
-        User::new(self.process.clone(), location, Vec::new()).open(b"INBOX", self.now).unwrap()
+        self.user(Vec::new()).open(b"INBOX", self.now).unwrap()
+    }
+
+    fn user(&self, hooks: Vec<Box<dyn Hook>>) -> User {
+        let location = format!("maildir:{}", self.dir.path().display());
+        User::new(self.process.clone(), Location::parse(&location, "/".as_ref()).unwrap(), hooks)
     }
 
     /// The model, in agreement with the disk.

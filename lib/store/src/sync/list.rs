@@ -285,13 +285,13 @@ impl State {
         if let Some(list) = &self.list
             && !lines.is_empty()
         {
-            self.list = Some(uidlist::append(&path, list, lines.into_iter())?);
+            self.list = Some(uidlist::append(&path, list, lines.into_iter(), self.fsync)?);
         }
         if let Some(next) = next {
             return Ok(Turn::Pause(Phase::Write(next, rewrite)));
         }
         if let Some(rewrite) = rewrite {
-            self.list = Some(rewrite.finish()?);
+            self.list = Some(rewrite.finish(self.fsync)?);
         }
         self.model.messages.starting_mut(0).iter_mut().for_each(|entry| entry.bits &= !UNLISTED);
         self.model.publish();

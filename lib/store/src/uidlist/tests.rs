@@ -168,13 +168,13 @@ fn appended_records_are_read_by_others() {
     let list = List::new(DOVECOT.as_bytes());
     let (_, before) = list.read().unwrap();
     let new = [(uid(25022), &b"1.new"[..]), (uid(25023), b"2.new")];
-    let after = append(&list.path, &before, new.into_iter()).unwrap();
+    let after = append(&list.path, &before, new.into_iter(), true).unwrap();
     assert_eq!(after.since(list.stamp()), Since::Unchanged);
     assert_eq!(list.text(), format!("{DOVECOT}25022 :1.new\n25023 :2.new\n"));
     let (records, read) = list.read().unwrap();
     assert_eq!((records.len(), read), (4, after));
     // What was read is no longer what is there.
-    assert!(append(&list.path, &before, new.into_iter()).is_err());
+    assert!(append(&list.path, &before, new.into_iter(), true).is_err());
     assert_eq!(list.read().unwrap().1, after);
 }
 
@@ -184,7 +184,7 @@ fn a_rewrite_keeps_what_it_does_not_know() {
     let mut rewrite = Rewrite::begin(&list.path, 1_275_660_208, 25030, Unknown::Drop).unwrap();
     rewrite.put(uid(25017), b"1276533073.M242911P3632.kurkku").unwrap();
     rewrite.put(uid(25029), b"new").unwrap();
-    let progress = rewrite.finish().unwrap();
+    let progress = rewrite.finish(true).unwrap();
     let expected = "3 V1275660208 N25030 G3085f01b7f11094c501100008c4a11c1\n\
         25017 W2481 P1234 :1276533073.M242911P3632.kurkku\n25029 :new\n";
     assert_eq!(list.text(), expected);
@@ -197,7 +197,7 @@ fn a_rewrite_that_is_unsure_keeps_records_that_nobody_claims() {
     let mut rewrite = Rewrite::begin(&list.path, 7, 12, Unknown::Keep).unwrap();
     rewrite.put(uid(3), b"c").unwrap();
     rewrite.put(uid(9), b"i").unwrap();
-    rewrite.finish().unwrap();
+    rewrite.finish(true).unwrap();
     assert_eq!(list.text(), "3 V7 N12\n1 Sx :a\n3 :c\n5 :e\n9 :i\n");
 }
 
@@ -226,7 +226,7 @@ proptest! {
         let list = List::new(format!("3 V9 N1 {more}\n").as_bytes());
         let mut rewrite = Rewrite::begin(&list.path, validity, u32::MAX, Unknown::Drop).unwrap();
         for &one in &uids { rewrite.put(uid(one), &base).unwrap(); }
-        let progress = rewrite.finish().unwrap();
+        let progress = rewrite.finish(true).unwrap();
         let mut reader = Reader::open(&list.path).unwrap().unwrap();
         let header = reader.header.clone().unwrap();
         prop_assert_eq!(header.uid_validity, validity);

@@ -82,15 +82,17 @@ impl Rewrite {
         self.write(&Record { uid, keys: &keys, base })
     }
 
-    /// Makes it the list.
-    pub(crate) fn finish(mut self) -> Result<Progress, Error> {
+    /// Makes it the list. With `fsync`, not before it is on the disk.
+    pub(crate) fn finish(mut self, fsync: bool) -> Result<Progress, Error> {
         while let Some(old) = self.old_record() {
             self.keep(&old)?;
         }
         let Rewrite { path, tmp, mut out, last, records, .. } = self;
         out.flush().map_err(Error::io("write", &tmp))?;
         let file = out.into_inner().map_err(|error| Error::io("write", &tmp)(error.into_error()))?;
-        file.sync_data().map_err(Error::io("sync", &tmp))?;
+        if fsync {
+            file.sync_data().map_err(Error::io("sync", &tmp))?;
+        }
         fs::rename(&tmp, &path).map_err(Error::io("replace", &path))?;
         let stamp = Stamp::of(&file.metadata().map_err(Error::io("examine", &path))?);
         Ok(Progress { stamp, offset: stamp.size, version: 3, last, records })
@@ -118,11 +120,13 @@ impl Rewrite {
     }
 }
 
-/// Appends records to a list that was read to its end, under the same lock.
+/// Appends records to a list that was read to its end, under the same lock. With `fsync`, waits until they are on the
+/// disk: a UID that a client was told must not be given to another message after a loss of power.
 pub(crate) fn append<'a>(
     path: &Path,
     progress: &Progress,
     records: impl Iterator<Item = (Uid, &'a [u8])>,
+    fsync: bool,
 ) -> Result<Progress, Error> {
     let mut after = *progress;
     let mut lines = Vec::new();
@@ -141,6 +145,9 @@ pub(crate) fn append<'a>(
         // Half a line would make the whole list look broken to the next writer.
         let _ = file.set_len(progress.offset);
         return Err(Error::io("write", path)(error));
+    }
+    if fsync {
+        file.sync_data().map_err(Error::io("sync", path))?;
     }
     after.stamp = Stamp::of(&file.metadata().map_err(Error::io("examine", path))?);
     after.offset = after.stamp.size;

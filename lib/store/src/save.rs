@@ -1,0 +1,218 @@
+//! Saving messages: several together or none, with UIDs that are known when it is done.
+//!
+//! A message is first a file in tmp/ ([`Draft`], or a link to the one it is a copy of). [`Save::commit`] gives them
+//! UIDs under the list's lock, and then all that was answered is on the disk: files, names, and the list. Whatever
+//! ends it before, an error or that it is dropped, takes out again what was put in. A process that is killed may leave
+//! files that nobody was told of.
+
+mod draft;
+mod lines;
+
+use std::fs;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+pub use draft::Draft;
+
+use crate::scan::Budget;
+use crate::sync::Letter;
+use crate::{Error, Flags, Found, Mailbox, Now, Step, Uid, View};
+use draft::Temporary;
+use lines::LineEnds;
+
+/// How a user's messages are saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saving {
+    /// Line ends are stored as CRLF; else as LF, which is what others expect.
+    pub crlf: bool,
+    /// Nothing is saved before it is on the disk.
+    pub fsync: bool,
+    /// A copy is a second name of the same file, where that is possible.
+    pub links: bool,
+}
+
+impl Default for Saving {
+    fn default() -> Saving {
+        Saving { crlf: false, fsync: true, links: true }
+    }
+}
+
+/// Messages that are saved together.
+#[derive(Debug)]
+pub struct Save {
+    mailbox: Rc<Mailbox>,
+    letters: Vec<(Temporary, Letter)>,
+    stage: Stage,
+}
+
+/// How far it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Messages are added.
+    Open,
+    /// The hooks agree; the lock is still to be had.
+    Agreed,
+    /// Under the lock; what others wrote before is still to be read.
+    Locked,
+    /// Under the lock: so many messages have their places.
+    Placing(usize),
+    Done,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// UIDVALIDITY of the mailbox.
+    pub uid_validity: u32,
+    /// Of each message, in the order in which they were added: ascending.
+    pub uids: Vec<Uid>,
+}
+
+/// Whether a copy can be a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// It is.
+    Made,
+    /// The bytes have to be copied.
+    Impossible,
+}
+
+impl Mailbox {
+    /// Would the user's rules let so many messages, of so many bytes together, be saved here?
+    pub fn may_save(&self, messages: u64, bytes: u64) -> Result<(), Error> {
+        self.hooks.iter().try_for_each(|hook| hook.before_save(self, messages, bytes).map_err(Error::from))
+    }
+
+    /// Begins to save messages here.
+    pub fn save(self: &Rc<Self>) -> Save {
+        Save { mailbox: Rc::clone(self), letters: Vec::new(), stage: Stage::Open }
+    }
+}
+
+impl Save {
+    /// Where.
+    pub fn mailbox(&self) -> &Rc<Mailbox> {
+        &self.mailbox
+    }
+
+    /// An empty message, for a client's text: line ends become what they shall be on disk.
+    pub fn draft(&self, now: Now) -> Result<Draft, Error> {
+        Draft::new(&self.mailbox, if self.mailbox.saving.crlf { LineEnds::Crlf } else { LineEnds::Lf }, now)
+    }
+
+    /// An empty message, for the bytes of another one as they are on disk.
+    pub fn duplicate(&self, now: Now) -> Result<Draft, Error> {
+        Draft::new(&self.mailbox, LineEnds::AsTheyAre, now)
+    }
+
+    /// Adds a message that is complete. Keywords are this mailbox's. INTERNALDATE is `received`, or now.
+    pub fn add(&mut self, draft: Draft, flags: Flags, received: Option<SystemTime>) -> Result<(), Error> {
+        let (temporary, size, crlf_size) = draft.finish(received)?;
+        self.push(temporary, flags, size, Some(crlf_size));
+        Ok(())
+    }
+
+    /// Adds a copy of a message of `view`, if it can be a link. Keywords are this mailbox's.
+    pub fn link(&mut self, view: &View, uid: Uid, flags: Flags, now: Now) -> Result<Found<Link>, Error> {
+        if !self.mailbox.saving.links {
+            return Ok(Found::Here(Link::Impossible));
+        }
+        let mut temporary = Temporary::new(&self.mailbox, now);
+        let crlf_size = view.message(uid).and_then(|message| message.size);
+        let linked = view.link(uid, &temporary.path)?;
+        if linked == Found::Here(Link::Made) {
+            temporary.exists = true;
+            let meta =
+                fs::symlink_metadata(&temporary.path).map_err(Error::io("examine", &temporary.path))?;
+            if !meta.is_file() {
+                return Err(Error::NotAFile(temporary.path.clone()));
+            }
+            self.push(temporary, flags, meta.len(), crlf_size.map(u64::from));
+        }
+        Ok(linked)
+    }
+
+    fn push(&mut self, temporary: Temporary, flags: Flags, size: u64, crlf_size: Option<u64>) {
+        let mut base = temporary.name.clone();
+        base.extend_from_slice(format!(",S={size}").as_bytes());
+        if let Some(crlf_size) = crlf_size {
+            base.extend_from_slice(format!(",W={crlf_size}").as_bytes());
+        }
+        self.letters.push((temporary, Letter { base, flags, size, place: None }));
+    }
+
+    /// How many messages were added, and their bytes.
+    pub fn total(&self) -> (u64, u64) {
+        let bytes = self.letters.iter().map(|(_, letter)| letter.size).sum();
+        (self.letters.len() as u64, bytes)
+    }
+
+    /// One turn towards their being saved; `budget` is as in [`Mailbox::sync`]. After an error nothing is saved, and
+    /// this is to be dropped.
+    pub fn commit(&mut self, now: Now, budget: usize) -> Result<Step<Saved>, Error> {
+        if self.stage == Stage::Open {
+            let (messages, bytes) = self.total();
+            self.mailbox.may_save(messages, bytes)?;
+            self.stage = Stage::Agreed;
+        }
+        let saved = match self.advance(now, budget)? {
+            Step::Done(saved) => saved,
+            unfinished => return Ok(unfinished),
+        };
+        for ((_, letter), &uid) in self.letters.iter().zip(&saved.uids) {
+            self.mailbox.hooks.iter().for_each(|hook| hook.after_save(&self.mailbox, uid, letter.size));
+        }
+        Ok(Step::Done(saved))
+    }
+
+    fn advance(&mut self, now: Now, budget: usize) -> Result<Step<Saved>, Error> {
+        let mut state = self.mailbox.state.borrow_mut();
+        if self.stage == Stage::Agreed {
+            match state.lock_for_save(now, budget)? {
+                Step::Done(()) => self.stage = Stage::Locked,
+                Step::More => return Ok(Step::More),
+                Step::Busy { retry_after } => return Ok(Step::Busy { retry_after }),
+            }
+        }
+        if self.stage == Stage::Locked {
+            match state.catch_up(now, budget)? {
+                Step::Done(()) => self.stage = Stage::Placing(0),
+                Step::More => return Ok(Step::More),
+                Step::Busy { retry_after } => return Ok(Step::Busy { retry_after }),
+            }
+        }
+        if let Stage::Placing(placed) = &mut self.stage {
+            let before = state.dirs.times()?;
+            let mut budget = Budget(budget.max(1));
+            while let Some((temporary, letter)) = self.letters.get_mut(*placed) {
+                if !budget.take(PLACING) {
+                    state.changed(before, now)?;
+                    return Ok(Step::More);
+                }
+                state.place(&temporary.path, letter)?;
+                temporary.exists = false;
+                *placed += 1;
+            }
+            state.changed(before, now)?;
+        }
+        let uids = state.enrol(self.letters.iter().map(|(_, letter)| letter))?;
+        state.unlock();
+        self.stage = Stage::Done;
+        Ok(Step::Done(Saved { uid_validity: state.model.uid_validity, uids }))
+    }
+}
+
+impl Drop for Save {
+    fn drop(&mut self) {
+        // Not if a panic within the model brought us here: then it is thrown away, and its lock with it.
+        if matches!(self.stage, Stage::Locked | Stage::Placing(_))
+            && let Ok(mut state) = self.mailbox.state.try_borrow_mut()
+        {
+            self.letters.iter().for_each(|(_, letter)| state.take_out(letter));
+            state.unlock();
+        }
+    }
+}
+
+/// What giving a file its place costs, where reading a name costs 1.
+const PLACING: usize = 10;

@@ -1,0 +1,144 @@
+//! What a save does under the list's lock. Nobody else's sync runs then: it would take what was put for the work of
+//! strangers.
+
+use std::fs::{self, File};
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use super::State;
+use crate::lock::{self, Attempt, Lock};
+use crate::messages::{Name, Place, RECENT};
+use crate::uidlist::{self, Since};
+use crate::{Error, Flags, Now, Step, Uid, dirs, filename};
+
+/// A message that is being saved.
+#[derive(Debug)]
+pub(crate) struct Letter {
+    pub(crate) base: Vec<u8>,
+    pub(crate) flags: Flags,
+    /// On disk.
+    pub(crate) size: u64,
+    /// Where it was put.
+    pub(crate) place: Option<Place>,
+}
+
+/// When to try again if a save of this process has the mailbox.
+pub(super) const RETRY: Duration = Duration::from_millis(2);
+
+impl State {
+    /// Takes the lock, all being known that is there without it.
+    pub(crate) fn lock_for_save(&mut self, now: Now, budget: usize) -> Result<Step<()>, Error> {
+        // Another save's turn, perhaps.
+        match self.sync(now, budget)? {
+            Step::Done(()) => {}
+            unfinished => return Ok(unfinished),
+        }
+        let path = self.list_path();
+        match Lock::attempt(&self.process, &path, &mut self.waiting, now)? {
+            Attempt::Held(lock) => (self.held, self.saving) = (Some(lock), true),
+            Attempt::Busy => return Ok(Step::Busy { retry_after: lock::RETRY }),
+            Attempt::Denied(errno) => return Err(Error::io("lock", &path)(errno.into())),
+        }
+        Ok(Step::Done(()))
+    }
+
+    /// Under the lock: reads what others wrote to the list before, so that our UIDs come after theirs.
+    pub(crate) fn catch_up(&mut self, now: Now, budget: usize) -> Result<Step<()>, Error> {
+        if self.sync.is_none() {
+            if self.is_list_current()? {
+                return Ok(Step::Done(()));
+            }
+            self.doubt = true;
+        }
+        match self.drive(now, budget)? {
+            Step::Done(()) if self.is_list_current()? => Ok(Step::Done(())),
+            // It could not be written.
+            Step::Done(()) => Err(Error::io("write", &self.list_path())(Errno::ENOSPC.into())),
+            unfinished => Ok(unfinished),
+        }
+    }
+
+    /// Can records be appended?
+    fn is_list_current(&self) -> Result<bool, Error> {
+        let appendable = self.list.is_some_and(|list| list.version == 3 && !list.ends_in_mid_line());
+        Ok(appendable && !self.denied && self.list_since()? == Since::Unchanged)
+    }
+
+    /// Gives a file its name in the mailbox: in new/, unless it has flags, or somebody is here who would move it on at
+    /// once.
+    pub(crate) fn place(&mut self, from: &Path, letter: &mut Letter) -> Result<(), Error> {
+        let place = if letter.flags.is_empty() && !self.model.has_writer() { Place::New } else { Place::Cur };
+        letter.place = Some(place);
+        let to = self.dirs.file(place, &letter.base, letter.info().as_deref());
+        let placed = dirs::rename(from, &to);
+        placed.map_err(|errno| {
+            letter.place = None;
+            Error::io("rename", from)(errno.into())
+        })
+    }
+
+    /// Takes it out again.
+    pub(crate) fn take_out(&mut self, letter: &Letter) {
+        let Some(place) = letter.place else { return };
+        self.doubt = true;
+        let path = self.dirs.file(place, &letter.base, letter.info().as_deref());
+        if let Err(error) = fs::remove_file(&path) {
+            log::warn!("cannot remove {}: {error}", path.display());
+        }
+    }
+
+    /// Gives the messages that have their places UIDs, on disk and here.
+    pub(crate) fn enrol<'a>(
+        &mut self,
+        letters: impl Iterator<Item = &'a Letter> + Clone,
+    ) -> Result<Vec<Uid>, Error> {
+        let path = self.list_path();
+        if self.fsync {
+            // The name in tmp/ may come back after a loss of power. Nobody minds.
+            for place in [Place::New, Place::Cur] {
+                if letters.clone().any(|letter| letter.place == Some(place)) {
+                    let dir = self.dirs.dir(place);
+                    File::open(&dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", &dir))?;
+                }
+            }
+        }
+        let full = || Error::TooLarge(self.dirs.root().to_owned());
+        let count = u32::try_from(letters.clone().count()).map_err(|_| full())?;
+        let first = self.model.next_uid;
+        let after = first.checked_add(count).ok_or_else(full)?;
+        let uids: Vec<Uid> = (first..after).filter_map(NonZeroU32::new).map(Uid).collect();
+        // There is one: see `is_list_current`.
+        if let Some(list) = &self.list {
+            let records = uids.iter().copied().zip(letters.clone().map(|letter| &*letter.base));
+            self.list = Some(uidlist::append(&path, list, records, self.fsync)?);
+        }
+        for (&uid, letter) in uids.iter().zip(letters) {
+            let Some(place) = letter.place else { continue };
+            let info = letter.info();
+            let name = Name { place, base: &letter.base, info: info.as_deref() };
+            self.model.messages.push(uid, name, RECENT).map_err(|_| full())?;
+            self.unmoved |= place == Place::New;
+        }
+        self.model.next_uid = after;
+        self.model.publish();
+        Ok(uids)
+    }
+
+    /// Gives the lock back.
+    pub(crate) fn unlock(&mut self) {
+        self.saving = false;
+        // An unfinished sync under it has it.
+        self.sync = self.sync.take().filter(|sync| sync.lock.is_none());
+        self.held = None;
+    }
+}
+
+impl Letter {
+    /// What stands after the colon in its name.
+    fn info(&self) -> Option<Vec<u8>> {
+        (self.place == Some(Place::Cur)).then(|| filename::info(None, self.flags))
+    }
+}

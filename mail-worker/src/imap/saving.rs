@@ -1,0 +1,41 @@
+//! What the commands that save messages have in common.
+
+use std::time::Duration;
+
+use ::store::{Error, Save, Saved, Step};
+use protocol::imap::{Code, MailboxName};
+
+use super::Imap;
+use super::reply::{Reply, Stop};
+use crate::client::Client;
+use crate::session::Wants;
+
+/// Where messages are to be saved. A client that could make the mailbox is told so.
+pub(super) fn begin(imap: &Imap, name: &MailboxName) -> Result<Save, Stop> {
+    match imap.open(&imap.client.user.mail(), name) {
+        Ok(mailbox) => Ok(mailbox.save()),
+        Err(Error::NoSuchMailbox(_)) => {
+            Err(Stop::Command(Reply::no(Some(Code::TryCreate), "No such mailbox.")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Saves what was added. After this it stays, whatever happens.
+pub(super) async fn commit(client: &Client, mut save: Save) -> Result<Saved, Stop> {
+    let limit = client.now().instant + PATIENCE;
+    loop {
+        match save.commit(client.now(), NAMES_A_TURN)? {
+            Step::Done(saved) => return Ok(saved),
+            Step::More => client.rest(Wants::turn()).await,
+            Step::Busy { .. } if client.now().instant >= limit => return Err(Error::Locked.into()),
+            Step::Busy { retry_after } => {
+                client.rest(Wants::default().or_at(client.now().instant + retry_after)).await;
+            }
+        }
+    }
+}
+
+/// How long others' locks may hold it up: a client that is refused has to send all again.
+const PATIENCE: Duration = Duration::from_secs(30);
+const NAMES_A_TURN: usize = 500;
