@@ -23,6 +23,7 @@ mod news;
 mod noop;
 mod reply;
 mod saving;
+mod search;
 mod select;
 mod selected;
 mod status;

@@ -117,7 +117,7 @@ fn too_much_nonsense_ends_the_session() {
 #[test]
 fn commands_out_of_season_have_done_nothing() {
     let scratch = Scratch::new();
-    let input = b"a CLOSE\r\nb CHECK\r\nc LOGIN a b\r\nd APPEND INBOX {3}\r\ne APPEND INBOX {3+}\r\nabc\r\nf IDLE\r\nx\r\n\
+    let input = b"a CLOSE\r\nb CHECK\r\nc LOGIN a b\r\nd APPEND nowhere {3}\r\ne APPEND nowhere {3+}\r\nabc\r\nf IDLE\r\nx\r\n\
         g IDLE\r\nDONE\r\nDONE\r\n";
     let lines = said(&run(worker(&scratch), input));
     let answers: Vec<&str> = lines.lines().skip(1).collect();
@@ -127,8 +127,8 @@ fn commands_out_of_season_have_done_nothing() {
             "a BAD No mailbox selected.",
             "b BAD No mailbox selected.",
             "c BAD Already logged in.",
-            "d NO [CANNOT] Messages cannot be saved here.",
-            "e NO [CANNOT] Messages cannot be saved here.",
+            "d NO [TRYCREATE] No such mailbox.",
+            "e NO [TRYCREATE] No such mailbox.",
             "+ idling",
             "f BAD Expected DONE.",
             "+ idling",

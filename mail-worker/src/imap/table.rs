@@ -10,7 +10,7 @@ use protocol::imap::{Body, By, Code};
 use super::reply::{Outcome, Reply};
 use super::{
     Imap, append, capability, close, copy, enable, expunge, fetch, id, idle, list, logout, lsub,
-    move_messages, namespace, noop, select, status, store,
+    move_messages, namespace, noop, search, select, status, store,
 };
 
 /// What a command does, not yet begun.
@@ -82,6 +82,7 @@ pub(super) fn row(imap: &mut Imap, body: Body) -> Row<'_> {
         Body::Move { by, set, mailbox } => {
             row(Selected, NEWS, Box::pin(move_messages::run(imap, by, set, mailbox)))
         }
+        Body::Search { by, key } => row(Selected, by_numbers(by), Box::pin(search::run(imap, by, key))),
         Body::Expunge { uids } => row(Selected, NEWS, Box::pin(expunge::run(imap, uids))),
         Body::StartTls | Body::Login { .. } | Body::Authenticate { .. } => {
             row(Never, NO_NEWS, Box::pin(cannot()))

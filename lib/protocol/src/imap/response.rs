@@ -210,13 +210,21 @@ fn numbered(out: &mut Vec<u8>, value: u32, rest: &[u8]) {
     out.extend_from_slice(rest);
 }
 
-/// `* SEARCH 2 3 6`
-pub fn search(out: &mut Vec<u8>, ids: impl IntoIterator<Item = u32>) {
+/// `* SEARCH`; each number found, and [`search_end`] are to follow.
+pub fn search_start(out: &mut Vec<u8>) {
     out.extend_from_slice(b"* SEARCH");
+}
+
+/// ` 2 3 6`
+pub fn search_found(out: &mut Vec<u8>, ids: &[u32]) {
     for id in ids {
         out.push(b' ');
-        number(out, u64::from(id));
+        number(out, u64::from(*id));
     }
+}
+
+/// The end of the line.
+pub fn search_end(out: &mut Vec<u8>) {
     line_end(out);
 }
 

@@ -39,13 +39,13 @@ pub enum SearchKey {
     Header {
         /// Name of the field; case does not count.
         name: Vec<u8>,
-        /// Text, in the charset of the command (US-ASCII or UTF-8).
-        text: Vec<u8>,
+        /// What it holds.
+        text: String,
     },
     /// The body holds this text.
-    Body(Vec<u8>),
+    Body(String),
     /// Header or body holds this text.
-    Text(Vec<u8>),
+    Text(String),
 }
 
 /// How a date is compared.
@@ -240,7 +240,7 @@ fn parse_word(cursor: &mut Cursor<'_>) -> Parsed<Found> {
         b"BCC" | b"CC" | b"FROM" | b"SUBJECT" | b"TO" => {
             SearchKey::Header { name: word.as_bytes().to_vec(), text: text(cursor)? }
         }
-        b"HEADER" => SearchKey::Header { name: text(cursor)?, text: text(cursor)? },
+        b"HEADER" => SearchKey::Header { name: text(cursor)?.into_bytes(), text: text(cursor)? },
         b"BODY" => SearchKey::Body(text(cursor)?),
         b"TEXT" => SearchKey::Text(text(cursor)?),
         _ => return bad("Unknown search key"),
@@ -267,9 +267,10 @@ fn size(cursor: &mut Cursor<'_>) -> Parsed<u64> {
     cursor.number64()
 }
 
-fn text(cursor: &mut Cursor<'_>) -> Parsed<Vec<u8>> {
+/// Both charsets that a client may name are UTF-8, and so is what it sends without naming one.
+fn text(cursor: &mut Cursor<'_>) -> Parsed<String> {
     cursor.space()?;
-    cursor.astring().map(|text| text.into_owned())
+    String::from_utf8(cursor.astring()?.into_owned()).or_else(|_| bad("Text is not UTF-8"))
 }
 
 #[cfg(test)]

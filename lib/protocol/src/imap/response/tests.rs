@@ -49,8 +49,15 @@ fn mailbox_data_is_as_the_rfc_has_it() {
     assert_eq!(written(|out| exists(out, 23)), "* 23 EXISTS\r\n");
     assert_eq!(written(|out| recent(out, 0)), "* 0 RECENT\r\n");
     assert_eq!(written(|out| expunge(out, 44)), "* 44 EXPUNGE\r\n");
-    assert_eq!(written(|out| search(out, [2, 84])), "* SEARCH 2 84\r\n");
-    assert_eq!(written(|out| search(out, [])), "* SEARCH\r\n");
+    let search = |ids: &[u32]| {
+        written(|out| {
+            search_start(out);
+            search_found(out, ids);
+            search_end(out);
+        })
+    };
+    assert_eq!(search(&[2, 84]), "* SEARCH 2 84\r\n");
+    assert_eq!(search(&[]), "* SEARCH\r\n");
     let system = SystemFlags::SEEN.with(SystemFlags::ANSWERED);
     assert_eq!(written(|out| mailbox_flags(out, system, ["Junk"])), "* FLAGS (\\Answered \\Seen Junk)\r\n");
     assert_eq!(

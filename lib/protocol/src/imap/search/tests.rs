@@ -64,8 +64,8 @@ fn every_key_is_known() {
         ("SUBJECT \"\"", header("SUBJECT", "")),
         ("TO ü", header("TO", "ü")),
         ("HEADER X-Spam yes", header("X-Spam", "yes")),
-        ("BODY a", Body(b"a".to_vec())),
-        ("TEXT a", Text(b"a".to_vec())),
+        ("BODY a", Body("a".into())),
+        ("TEXT a", Text("a".into())),
     ] {
         assert_eq!(key(text), expected, "{text}");
     }
@@ -127,6 +127,12 @@ fn charset_is_one_that_we_know() {
     assert_eq!(key("CHARSET \"US-ASCII\" SEEN"), seen());
     let text = search("CHARSET KOI8-R SEEN", 100).unwrap_err();
     assert!(text.starts_with("[BADCHARSET (US-ASCII UTF-8)]"));
+}
+
+#[test]
+fn text_is_utf8() {
+    let mut cursor = Cursor::new(b"TEXT \"m\xfcll\"");
+    assert!(SearchKey::parse(&mut cursor, 100).is_err());
 }
 
 #[test]
