@@ -219,6 +219,30 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Does a piece of work in turns. A lock that another program holds is waited for until `patience` is over.
+    pub(crate) async fn carry_out(
+        &self,
+        patience: Duration,
+        mut turn: impl FnMut(Now) -> Result<Step<()>, Error>,
+    ) -> Result<(), Error> {
+        let mut limit = self.now().instant + patience;
+        loop {
+            match turn(self.now())? {
+                Step::Done(()) => return Ok(()),
+                Step::More => {
+                    limit = self.now().instant + patience;
+                    self.rest(Wants::turn()).await;
+                }
+                Step::Busy { .. } if self.now().instant >= limit => return Err(Error::Locked),
+                Step::Busy { retry_after } => {
+                    self.rest(Wants::default().or_at(self.now().instant + retry_after)).await;
+                }
+            }
+        }
+    }
+}
+
 /// See [`Client::rest`]. Every session at rest holds one.
 pub(crate) struct Rest<'a> {
     client: &'a Client,
@@ -265,4 +289,4 @@ impl fmt::Display for Client {
 /// So much output is sent before more is made.
 const MUCH: usize = 16 * 1024;
 /// Names of files looked at in one turn: about a millisecond.
-const NAMES_A_TURN: usize = 500;
+pub(crate) const NAMES_A_TURN: usize = 500;

@@ -22,6 +22,15 @@ pub enum Error {
     /// There is no such mailbox, or it is only a level of the hierarchy.
     #[error("no mailbox at {}", .0.display())]
     NoSuchMailbox(PathBuf),
+    /// There is a mailbox with this name already.
+    #[error("mailbox exists already")]
+    AlreadyExists,
+    /// It is only a level of the hierarchy, and not the last one.
+    #[error("mailbox has others below it")]
+    HasChildren,
+    /// What no mailbox can do, in words meant for the client.
+    #[error("{0}")]
+    Impossible(&'static str),
     /// Another program holds its lock, and nothing is known of the mailbox yet.
     #[error("mailbox is locked by another program, and not known yet")]
     Locked,
@@ -72,6 +81,9 @@ impl Error {
             Error::NotAFile(_) => Reach::Message,
             Error::BadName(_)
             | Error::NoSuchMailbox(_)
+            | Error::AlreadyExists
+            | Error::HasChildren
+            | Error::Impossible(_)
             | Error::Locked
             | Error::ReadOnly
             | Error::Refused(_)

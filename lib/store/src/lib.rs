@@ -29,19 +29,24 @@ mod name;
 mod process;
 mod save;
 mod scan;
+mod subscriptions;
 mod sync;
+mod tree;
 mod uidlist;
 mod user;
+mod validity;
 mod view;
 
 pub use error::{Error, Reach};
 pub use flags::{Flag, Flags, Keyword};
 pub use hook::{Hook, Refusal};
-pub use list::Listed;
+pub use list::{Listed, Listing};
 pub use location::{Layout, Location};
 pub use mailbox::{Attributes, Change, Found, Mailbox, Message, MessageFile, Status};
 pub use process::{Now, Process};
 pub use save::{Draft, Link, Save, Saved, Saving};
+pub use subscriptions::{Subscribe, Subscription, Subscriptions};
+pub use tree::{Deletion, Renaming};
 pub use user::{IDLE_MODEL, User};
 pub use view::{Access, Expunges, Update, View};
 

@@ -1,13 +1,18 @@
-//! Which mailboxes a user has (LIST), and which he subscribed to (LSUB).
+//! Which mailboxes a user has (LIST), found in bounded turns.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Read};
+use std::ffi::CStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::file::open_regular;
+use nix::dir::{Dir, OwningIter, Type};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+
 use crate::name::{Name, is_inbox};
-use crate::{Error, Layout, Location};
+use crate::scan::Budget;
+use crate::{Error, Layout, Location, Step};
 
 /// One line of a list.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,153 +25,158 @@ pub struct Listed {
     pub children: bool,
 }
 
+/// A search for mailboxes.
+pub struct Listing {
+    location: Location,
+    /// Directories to be read.
+    left: Vec<Level>,
+    reading: Option<(Level, OwningIter)>,
+    found: BTreeMap<String, Kind>,
+}
+
+/// A directory that holds mailboxes.
+struct Level {
+    /// Its own name; empty for the root.
+    name: String,
+    dir: PathBuf,
+    depth: usize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Kind {
+    selectable: bool,
+    children: bool,
+}
+
 /// Levels of directories that are looked into.
 const DEPTH_MAX: usize = 32;
-/// It is read in one turn: some hundredths of a second.
-const SUBSCRIPTIONS_MAX: u64 = 512 * 1024;
+/// What looking into a directory costs, where reading a name costs 1.
+const LOOK: usize = 5;
 
-/// All mailboxes and the gaps between them.
-pub(crate) fn list(location: &Location) -> Result<Vec<Listed>, Error> {
-    let names = match location.layout {
-        Layout::MaildirPlusPlus => plus_plus(location)?,
-        Layout::Fs => tree(location)?,
-    };
-    // To each name: is it a mailbox?
-    let mut all: BTreeMap<String, bool> = BTreeMap::from([("INBOX".to_owned(), true)]);
-    let mut parents = std::collections::BTreeSet::new();
-    let separator = char::from(location.separator);
-    for (name, selectable) in names {
-        for (at, _) in name.match_indices(separator) {
-            let parent = name.get(..at).unwrap_or_default();
-            let parent = if is_inbox(parent) { "INBOX" } else { parent };
-            all.entry(parent.to_owned()).or_insert(false);
-            parents.insert(parent.to_owned());
-        }
-        let known = all.entry(name).or_insert(false);
-        *known |= selectable;
+impl Listing {
+    pub(crate) fn new(location: &Location) -> Listing {
+        let root = Level { name: String::new(), dir: location.root.clone(), depth: 0 };
+        let inbox = Kind { selectable: true, children: false };
+        let found = BTreeMap::from([("INBOX".to_owned(), inbox)]);
+        Listing { location: location.clone(), left: vec![root], reading: None, found }
     }
-    let listed = |(name, selectable): (String, bool)| {
-        let children = parents.contains(&name);
-        Listed { name, selectable, children }
-    };
-    let mut all: Vec<Listed> = all.into_iter().map(listed).collect();
-    all.sort_by_key(|listed| listed.name != "INBOX");
-    Ok(all)
-}
 
-/// What he subscribed to.
-pub(crate) fn subscriptions(location: &Location) -> Result<Vec<String>, Error> {
-    let path = location.control.as_ref().unwrap_or(&location.root).join("subscriptions");
-    let mut text = Vec::new();
-    match open_regular(&path) {
-        Ok(file) => {
-            file.take(SUBSCRIPTIONS_MAX + 1).read_to_end(&mut text).map_err(Error::io("read", &path))?;
-            if text.len() as u64 > SUBSCRIPTIONS_MAX {
-                let why = io::Error::new(io::ErrorKind::InvalidData, "larger than 512 KiB");
-                return Err(Error::io("read", &path)(why));
-            }
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(Error::io("open", &path)(error)),
-    }
-    Ok(parse_subscriptions(&text, location))
-}
-
-/// Version 1: names with the disk's separator. Version 2 (`V<TAB>2` and an empty line come first): levels separated by
-/// TABs.
-fn parse_subscriptions(text: &[u8], location: &Location) -> Vec<String> {
-    let on_disk = match location.layout {
-        Layout::MaildirPlusPlus => '.',
-        Layout::Fs => '/',
-    };
-    let (text, between) = match text.strip_prefix(b"V\t2\n") {
-        Some(rest) => (rest, '\t'),
-        None => (text, on_disk),
-    };
-    let separator = char::from(location.separator).to_string();
-    let lines = text.split(|&byte| byte == b'\n').filter_map(|line| str::from_utf8(line).ok());
-    let names = lines.filter(|line| !line.is_empty()).map(|line| {
-        let levels: Vec<String> = line.split(between).map(unescape).collect();
-        levels.join(&separator)
-    });
-    let mut names: Vec<String> = names
-        .filter(|name| Name::parse(name.as_bytes(), location).is_ok())
-        .map(|name| if is_inbox(&name) { "INBOX".to_owned() } else { name })
-        .collect();
-    names.sort();
-    names.dedup();
-    names
-}
-
-/// Undoes `\x01` escapes, which hold a TAB, a line break or the escape itself. No name that we serve has one.
-fn unescape(level: &str) -> String {
-    level.replace("\u{1}t", "\t").replace("\u{1}n", "\n").replace("\u{1}1", "\u{1}")
-}
-
-/// Directories `.A.B` in the root.
-fn plus_plus(location: &Location) -> Result<Vec<(String, bool)>, Error> {
-    let separator = char::from(location.separator).to_string();
-    let mut names = Vec::new();
-    for (name, _) in directories(&location.root)? {
-        let Some(name) = name.strip_prefix('.') else { continue };
-        let name = if location.separator == b'.' { name.to_owned() } else { name.replace('.', &separator) };
-        if !is_inbox(&name) && Name::parse(name.as_bytes(), location).is_ok() {
-            names.push((name, true));
-        }
-    }
-    Ok(names)
-}
-
-/// Directories below the root. Those without cur/ are levels only.
-fn tree(location: &Location) -> Result<Vec<(String, bool)>, Error> {
-    let separator = char::from(location.separator);
-    let mut names = Vec::new();
-    let mut left = vec![(String::new(), location.root.clone(), 0)];
-    while let Some((above, dir, depth)) = left.pop() {
-        for (name, path) in directories(&dir)? {
-            if name.starts_with('.') || matches!(&*name, "cur" | "new" | "tmp") {
+    /// A turn; `budget` bounds the names that it looks at, each of which costs a microsecond or two.
+    pub fn step(&mut self, budget: usize) -> Result<Step<()>, Error> {
+        let mut budget = Budget(budget.max(1));
+        loop {
+            let Some((level, mut entries)) = self.reading.take() else {
+                let Some(level) = self.left.pop() else { return Ok(Step::Done(())) };
+                // One that vanished, or that we may not read, has nothing in it.
+                self.reading = entries(&level.dir)?.map(|entries| (level, entries));
                 continue;
-            }
-            let name = if above.is_empty() { name } else { format!("{above}{separator}{name}") };
-            if is_inbox(&name) || Name::parse(name.as_bytes(), location).is_err() {
-                continue;
-            }
-            names.push((name.clone(), path.join("cur").is_dir()));
-            if depth < DEPTH_MAX {
-                left.push((name, path, depth + 1));
+            };
+            loop {
+                if !budget.take(1) {
+                    self.reading = Some((level, entries));
+                    return Ok(Step::More);
+                }
+                let Some(entry) = entries.next() else { break };
+                let entry = entry.map_err(|errno| Error::io("read", &level.dir)(errno.into()))?;
+                if let Some(name) = directory(&level.dir, entry.file_name(), entry.file_type()) {
+                    match self.location.layout {
+                        Layout::MaildirPlusPlus => self.folder(name),
+                        Layout::Fs => {
+                            budget.take(LOOK);
+                            self.level(&level, name);
+                        }
+                    }
+                }
             }
         }
     }
-    Ok(names)
-}
 
-/// Directories in a directory that have printable names, and links to directories. A directory that vanished or that
-/// we may not read has none.
-fn directories(dir: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(Error::io("read", dir)(error)),
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(Error::io("read", dir))?;
-        let is_dir = match entry.file_type() {
-            Ok(kind) if kind.is_dir() => true,
-            Ok(kind) if kind.is_symlink() => entry.path().is_dir(),
-            _ => false,
+    /// All mailboxes and the gaps between them, INBOX first, then by name. To be called when `step` is done.
+    pub fn mailboxes(mut self) -> impl Iterator<Item = Listed> {
+        let listed = |(name, kind): (String, Kind)| {
+            let Kind { selectable, children } = kind;
+            Listed { name, selectable, children }
         };
-        if let (true, Ok(name)) = (is_dir, entry.file_name().into_string()) {
-            found.push((name, entry.path()));
+        let inbox = self.found.remove_entry("INBOX");
+        inbox.into_iter().chain(self.found).map(listed)
+    }
+
+    /// `.A.B` in the root of a Maildir++.
+    fn folder(&mut self, name: &str) {
+        let Some(name) = name.strip_prefix('.') else { return };
+        let name = match self.location.separator {
+            b'.' => name.to_owned(),
+            separator => name.replace('.', &char::from(separator).to_string()),
+        };
+        if !is_inbox(&name) && Name::parse(name.as_bytes(), &self.location).is_ok() {
+            self.add(name, true);
         }
     }
-    Ok(found)
+
+    /// A directory in a directory. One without cur/ is a level only.
+    fn level(&mut self, above: &Level, name: &str) {
+        let separator = char::from(self.location.separator);
+        let dir = above.dir.join(name);
+        let name =
+            if above.name.is_empty() { name.to_owned() } else { format!("{}{separator}{name}", above.name) };
+        if name == "INBOX" {
+            // INBOX itself is elsewhere; what is below it may be here.
+            self.left.push(Level { name, dir, depth: above.depth + 1 });
+            return;
+        }
+        if is_inbox(&name) || Name::parse(name.as_bytes(), &self.location).is_err() {
+            return;
+        }
+        let selectable = dir.join("cur").is_dir();
+        if above.depth < DEPTH_MAX {
+            self.left.push(Level { name: name.clone(), dir, depth: above.depth + 1 });
+        }
+        self.add(name, selectable);
+    }
+
+    /// A name, and all above it.
+    fn add(&mut self, name: String, selectable: bool) {
+        let mut rest = name.as_str();
+        while let Some((parent, _)) = rest.rsplit_once(char::from(self.location.separator)) {
+            let parent_name = if is_inbox(parent) { "INBOX" } else { parent };
+            match self.found.get_mut(parent_name) {
+                // All above it is known, then.
+                Some(Kind { children: true, .. }) => break,
+                Some(kind) => kind.children = true,
+                None => {
+                    self.found.insert(parent_name.to_owned(), Kind { selectable: false, children: true });
+                }
+            }
+            rest = parent;
+        }
+        self.found.entry(name).or_default().selectable |= selectable;
+    }
+}
+
+/// What is in a directory; `None` if it vanished or may not be read.
+pub(crate) fn entries(dir: &Path) -> Result<Option<OwningIter>, Error> {
+    match Dir::open(dir, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()) {
+        Ok(dir) => Ok(Some(dir.into_iter())),
+        Err(Errno::ENOENT | Errno::EACCES | Errno::ENOTDIR | Errno::ELOOP) => Ok(None),
+        Err(errno) => Err(Error::io("read", dir)(errno.into())),
+    }
+}
+
+/// The name of a directory, or of a link to one, if it is text.
+fn directory<'a>(above: &Path, name: &'a CStr, kind: Option<Type>) -> Option<&'a str> {
+    let text = name.to_str().ok().filter(|name| !matches!(*name, "." | ".."))?;
+    let is_dir = match kind {
+        Some(Type::Directory) => true,
+        Some(Type::Symlink) | None => above.join(std::ffi::OsStr::from_bytes(name.to_bytes())).is_dir(),
+        Some(_) => false,
+    };
+    is_dir.then_some(text)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn at(dir: &Path, more: &str) -> Location {
@@ -174,7 +184,9 @@ mod tests {
     }
 
     fn names(location: &Location) -> Vec<(String, bool, bool)> {
-        list(location).unwrap().into_iter().map(|one| (one.name, one.selectable, one.children)).collect()
+        let mut listing = Listing::new(location);
+        while listing.step(1).unwrap() == Step::More {}
+        listing.mailboxes().map(|one| (one.name, one.selectable, one.children)).collect()
     }
 
     fn row(name: &str, selectable: bool, children: bool) -> (String, bool, bool) {
@@ -207,11 +219,12 @@ mod tests {
     #[test]
     fn in_fs_a_directory_without_cur_is_a_level() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["cur", "A/B/cur", "A/B/new", "C/cur"] {
+        for name in ["cur", "A/B/cur", "A/B/new", "C/cur", ".hidden/cur", "..DOVECOT-TRASHED.1/cur"] {
             fs::create_dir_all(dir.path().join(name)).unwrap();
         }
         let expected = vec![
             row("INBOX", true, false),
+            row(".hidden", true, false),
             row("A", false, true),
             row("A/B", true, false),
             row("C", true, false),
@@ -222,14 +235,5 @@ mod tests {
     #[test]
     fn no_directory_has_an_inbox_all_the_same() {
         assert_eq!(names(&at(Path::new("/nonexistent"), "")), vec![row("INBOX", true, false)]);
-    }
-
-    #[test]
-    fn both_versions_of_subscriptions_are_read() {
-        let location = at(Path::new("/m"), "").separated_by(b'/').unwrap();
-        let read = |text: &str| parse_subscriptions(text.as_bytes(), &location);
-        assert_eq!(read("A.B\ninbox\nA.B\n\n../x\n"), ["A/B", "INBOX"]);
-        assert_eq!(read("V\t2\n\nA\tB\nINBOX\n"), ["A/B", "INBOX"]);
-        assert_eq!(read(""), [""; 0]);
     }
 }

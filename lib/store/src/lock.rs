@@ -113,6 +113,17 @@ impl Lock {
         Ok(Attempt::Held(Lock { process: process.clone(), path, file, touched: now.instant }))
     }
 
+    /// The directory that it is in has another name now.
+    pub(crate) fn moved_to(&mut self, dir: &Path) {
+        let Some(name) = self.path.file_name() else { return };
+        let path = dir.join(name);
+        let mut locks = self.process.locks.borrow_mut();
+        locks.remove(&self.path);
+        locks.insert(path.clone());
+        drop(locks);
+        self.path = path;
+    }
+
     /// Shows others that we are alive. To be called each turn of something long.
     pub(crate) fn touch(&mut self, now: Now) {
         if now.instant.saturating_duration_since(self.touched) >= TOUCH {

@@ -31,6 +31,7 @@ impl<'a> Name<'a> {
             match *level {
                 "" => return Err(Error::BadName("a level is empty")),
                 "." | ".." => return Err(Error::BadName("a level is . or ..")),
+                _ if level.starts_with("..") => return Err(Error::BadName("a level begins with ..")),
                 _ if level.contains(reserved) => return Err(Error::BadName("a level holds / or .")),
                 "cur" | "new" | "tmp" if location.layout == Layout::Fs => {
                     return Err(Error::BadName("a level is cur, new or tmp"));
@@ -44,6 +45,10 @@ impl<'a> Name<'a> {
             _ if text.len() >= NAME_MAX => Err(Error::BadName("it is too long")),
             _ => Ok(Name(levels)),
         }
+    }
+
+    pub(crate) fn levels(&self) -> &[&'a str] {
+        &self.0
     }
 
     pub(crate) fn is_inbox(&self) -> bool {

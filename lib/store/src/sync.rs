@@ -43,6 +43,8 @@ pub(crate) struct State {
     pub(crate) dirs: Dirs,
     /// Where the uidlist is, if not beside the mail.
     control: Option<Box<Path>>,
+    /// Where it is known which UIDVALIDITY is the next one; none: the time will do.
+    pub(crate) validities: Option<Box<Path>>,
     pub(crate) model: Model,
     pub(crate) keywords: Keywords,
     /// How far the list was read.
@@ -146,6 +148,7 @@ impl State {
             process,
             dirs,
             control: control.map(PathBuf::into_boxed_path),
+            validities: None,
             model: Model::default(),
             keywords: Keywords::default(),
             list: None,

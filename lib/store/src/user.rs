@@ -1,8 +1,6 @@
 //! One user's mail: where it is, what rules hold for it, which mailboxes are open.
 
 use std::cell::RefCell;
-use std::fs;
-use std::io;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -10,12 +8,12 @@ use std::time::{Duration, Instant};
 use crate::dirs::Dirs;
 use crate::mode::Creation;
 use crate::name::Name;
-use crate::{Error, Hook, Layout, Listed, Location, Mailbox, Now, Process, Saving, list};
+use crate::{Error, Hook, Listing, Location, Mailbox, Now, Process, Saving, Subscriptions};
 
 /// A user. All his clients in a process share one.
 pub struct User {
-    process: Rc<Process>,
-    location: Location,
+    pub(crate) process: Rc<Process>,
+    pub(crate) location: Location,
     hooks: Rc<[Box<dyn Hook>]>,
     saving: Saving,
     /// Few: those that a client has open, and some that nobody has.
@@ -51,14 +49,14 @@ impl User {
         &self.location
     }
 
-    /// All mailboxes and the gaps between them, INBOX first, then by name.
-    pub fn list(&self) -> Result<Vec<Listed>, Error> {
-        list::list(&self.location)
+    /// All mailboxes and the gaps between them: to be looked for in turns.
+    pub fn list(&self) -> Listing {
+        Listing::new(&self.location)
     }
 
-    /// What he subscribed to (versions 1 and 2 of the file), in the names of the wire, by name. No file: nothing.
-    pub fn subscriptions(&self) -> Result<Vec<String>, Error> {
-        list::subscriptions(&self.location)
+    /// What he subscribed to: to be read in turns.
+    pub fn subscriptions(&self) -> Result<Subscriptions, Error> {
+        Subscriptions::new(&self.location)
     }
 
     /// The model of a mailbox. `name` is as on the wire (mUTF-7), INBOX in any case. INBOX is made if it is not there,
@@ -75,6 +73,7 @@ impl User {
         self.make(&name, &root, control.as_deref())?;
         let (process, hooks) = (self.process.clone(), self.hooks.clone());
         let mailbox = Rc::new(Mailbox::new(process, &root, control, hooks, self.saving));
+        mailbox.state.borrow_mut().validities = Some(self.control().into());
         if mailboxes.iter().filter(|open| open.is_idle()).count() >= IDLE_MODELS_MAX {
             let idle = mailboxes.iter().enumerate().filter(|(_, open)| open.is_idle());
             let oldest = idle.min_by_key(|(_, open)| open.used).map(|(index, _)| index);
@@ -101,17 +100,20 @@ impl User {
         self.mailboxes.borrow_mut().retain(|open| !Rc::ptr_eq(&open.mailbox, mailbox));
     }
 
+    /// Lets go of the model of a mailbox that is there no more, or is another one now.
+    pub(crate) fn forget_at(&self, root: &Path) {
+        self.mailboxes.borrow_mut().retain(|open| *open.mailbox.root != *root);
+    }
+
+    /// The same, and of those whose directories are below its own.
+    pub(crate) fn forget_below(&self, root: &Path) {
+        self.mailboxes.borrow_mut().retain(|open| !open.mailbox.root.starts_with(root));
+    }
+
     /// Makes what is missing, and finds out whether there is such a mailbox at all.
     fn make(&self, name: &Name<'_>, root: &Path, control: Option<&Path>) -> Result<(), Error> {
-        let exists = match fs::metadata(root) {
-            Ok(meta) => meta.is_dir(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-            Err(error) => return Err(Error::io("examine", root)(error)),
-        };
+        let exists = self.is_mailbox(name)?;
         if !exists && !name.is_inbox() {
-            return Err(Error::NoSuchMailbox(root.to_owned()));
-        }
-        if self.location.layout == Layout::Fs && !name.is_inbox() && !root.join("cur").is_dir() {
             return Err(Error::NoSuchMailbox(root.to_owned()));
         }
         if !exists {

@@ -2,8 +2,9 @@
 
 use protocol::imap::{MailboxName, Pattern, response};
 
-use super::Imap;
 use super::reply::{Outcome, Reply};
+use super::{Imap, PATIENCE};
+use crate::client::NAMES_A_TURN;
 
 pub(super) async fn run(imap: &Imap, reference: Vec<u8>, pattern: Vec<u8>) -> Outcome {
     let client = &imap.client;
@@ -14,7 +15,9 @@ pub(super) async fn run(imap: &Imap, reference: Vec<u8>, pattern: Vec<u8>) -> Ou
         return Ok(Reply::ok("List completed."));
     }
     let pattern = Pattern::new(&reference, &pattern, separator);
-    for listed in mail.list()? {
+    let mut listing = mail.list();
+    client.carry_out(PATIENCE, |_| listing.step(NAMES_A_TURN)).await?;
+    for listed in listing.mailboxes() {
         if let Some(name) = nameable(&listed.name).filter(|name| pattern.matches(name.wire(), separator)) {
             let children = if listed.children { "\\HasChildren" } else { "\\HasNoChildren" };
             let attributes = ["\\Noselect", children];

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use protocol::imap::{Pattern, response};
 
-use super::Imap;
 use super::list::{nameable, root};
 use super::reply::{Outcome, Reply};
+use super::{Imap, PATIENCE};
 
 pub(super) async fn run(imap: &Imap, reference: Vec<u8>, pattern: Vec<u8>) -> Outcome {
     let client = &imap.client;
@@ -18,7 +18,9 @@ pub(super) async fn run(imap: &Imap, reference: Vec<u8>, pattern: Vec<u8>) -> Ou
     }
     let levels = [&reference, &pattern].iter().any(|text| text.contains(&b'%'));
     let pattern = Pattern::new(&reference, &pattern, separator);
-    let subscriptions = mail.subscriptions()?;
+    let mut subscriptions = mail.subscriptions()?;
+    client.carry_out(PATIENCE, |_| subscriptions.step()).await?;
+    let subscriptions = subscriptions.names();
     let mut found = BTreeMap::new();
     for name in &subscriptions {
         if pattern.matches(name, separator) {

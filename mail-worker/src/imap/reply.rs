@@ -89,6 +89,9 @@ impl Reply {
     pub(crate) fn of_error(error: &Error) -> Self {
         match error {
             Error::NoSuchMailbox(_) => Self::no(Some(Code::NonExistent), "No such mailbox."),
+            Error::AlreadyExists => Self::no(Some(Code::AlreadyExists), "Mailbox already exists."),
+            Error::HasChildren => Self::no(None, "The mailbox has others below it, delete them first."),
+            Error::Impossible(why) => Self::no(Some(Code::Cannot), format!("Impossible: {why}.")),
             Error::BadName(why) => Self::no(Some(Code::Cannot), format!("Mailbox name refused: {why}.")),
             Error::Locked => {
                 Self::no(Some(Code::InUse), "Another program has locked the mailbox, try again.")
@@ -113,9 +116,14 @@ impl Reply {
 /// Whether the administrator should hear of it: not where a client simply asked for what is not there.
 pub(crate) fn is_worth_logging(error: &Error) -> bool {
     match error {
-        Error::NoSuchMailbox(_) | Error::BadName(_) | Error::Locked | Error::ReadOnly | Error::Refused(_) => {
-            false
-        }
+        Error::NoSuchMailbox(_)
+        | Error::AlreadyExists
+        | Error::HasChildren
+        | Error::Impossible(_)
+        | Error::BadName(_)
+        | Error::Locked
+        | Error::ReadOnly
+        | Error::Refused(_) => false,
         Error::Io { source, .. } => source.raw_os_error() != Some(Errno::ENAMETOOLONG as i32),
         _ => true,
     }

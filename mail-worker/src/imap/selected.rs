@@ -34,14 +34,18 @@ impl Selected {
 impl Imap {
     /// The model of a mailbox, as the user's mail is known now.
     pub(super) fn open(&self, mail: &store::User, name: &MailboxName) -> Result<Rc<Mailbox>, Error> {
-        let separator = mail.location().separator;
-        let mut wire = name.wire().as_bytes();
-        if self.client.user.settings.extra_mailbox_separator {
-            wire = wire.strip_suffix(&[separator]).unwrap_or(wire);
-        }
         // It will be kept for a while when nobody has it open any more.
         self.client.user.stirred.set(true);
-        mail.open(wire, self.client.now())
+        mail.open(self.wire(name), self.client.now())
+    }
+
+    /// A name as the store is to understand it.
+    pub(super) fn wire<'a>(&self, name: &'a MailboxName) -> &'a [u8] {
+        let wire = name.wire().as_bytes();
+        if !self.client.user.settings.extra_mailbox_separator {
+            return wire;
+        }
+        wire.strip_suffix(&[self.client.user.mail().location().separator]).unwrap_or(wire)
     }
 
     /// Selects no mailbox.
@@ -56,10 +60,16 @@ impl Imap {
     /// client what is different.
     pub(super) async fn renew(&mut self, expunges: Expunges) -> Result<(), Stop> {
         let mail = self.client.user.mail();
-        let Some(selected) = self.selected.as_ref().filter(|selected| !Rc::ptr_eq(&selected.mail, &mail))
-        else {
-            return Ok(());
-        };
+        match &self.selected {
+            Some(selected) if !Rc::ptr_eq(&selected.mail, &mail) => self.reopen(expunges).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens the selected mailbox anew, and tells the client what is different.
+    pub(super) async fn reopen(&mut self, expunges: Expunges) -> Result<(), Stop> {
+        let mail = self.client.user.mail();
+        let Some(selected) = &self.selected else { return Ok(()) };
         let mailbox = self.open(&mail, &selected.name)?;
         self.client.sync(&mailbox, Duration::ZERO).await?;
         if mailbox.status().uid_validity != selected.view.mailbox().status().uid_validity {

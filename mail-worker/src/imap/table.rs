@@ -9,8 +9,8 @@ use protocol::imap::{Body, By, Code};
 
 use super::reply::{Outcome, Reply};
 use super::{
-    Imap, append, capability, close, copy, enable, expunge, fetch, id, idle, list, logout, lsub,
-    move_messages, namespace, noop, search, select, status, store,
+    Imap, append, capability, close, copy, create, delete, enable, expunge, fetch, id, idle, list, logout,
+    lsub, move_messages, namespace, noop, rename, search, select, status, store, subscribe,
 };
 
 /// What a command does, not yet begun.
@@ -61,6 +61,11 @@ pub(super) fn row(imap: &mut Imap, body: Body) -> Row<'_> {
         Body::Namespace => row(Any, NO_NEWS, Box::pin(namespace::run(imap))),
         Body::Select(name) => row(Any, NO_NEWS, Box::pin(select::select(imap, name))),
         Body::Examine(name) => row(Any, NO_NEWS, Box::pin(select::examine(imap, name))),
+        Body::Create(name) => row(Any, NEWS, Box::pin(create::run(imap, name))),
+        Body::Delete(name) => row(Any, NEWS, Box::pin(delete::run(imap, name))),
+        Body::Rename { from, to } => row(Any, NEWS, Box::pin(rename::run(imap, from, to))),
+        Body::Subscribe(name) => row(Any, NEWS, Box::pin(subscribe::subscribe(imap, name))),
+        Body::Unsubscribe(name) => row(Any, NEWS, Box::pin(subscribe::unsubscribe(imap, name))),
         Body::Idle => row(Any, NEWS, Box::pin(idle::run(imap))),
         Body::Check => row(Selected, NEWS, Box::pin(noop::run())),
         Body::Close => row(Selected, NO_NEWS, Box::pin(close::close(imap))),
@@ -87,7 +92,6 @@ pub(super) fn row(imap: &mut Imap, body: Body) -> Row<'_> {
         Body::StartTls | Body::Login { .. } | Body::Authenticate { .. } => {
             row(Never, NO_NEWS, Box::pin(cannot()))
         }
-        _ => row(Any, NO_NEWS, Box::pin(cannot())),
     }
 }
 

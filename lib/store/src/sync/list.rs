@@ -10,7 +10,7 @@ use crate::file::Stamp;
 use crate::messages::{GONE, Place, RECENT, SEEN, UNLISTED};
 use crate::scan::{Budget, Match};
 use crate::uidlist::{self, End, Fault, Progress, Reader, Record, Rewrite, Since, Unknown};
-use crate::{Error, Now, Uid};
+use crate::{Error, Now, Uid, validity};
 
 /// What a record says of our model.
 enum Verdict {
@@ -208,7 +208,7 @@ impl State {
         budget: &mut Budget,
     ) -> Result<Turn, Error> {
         if self.model.uid_validity == 0 {
-            self.model.uid_validity = now.unix_seconds();
+            self.model.uid_validity = self.next_validity(sync, now);
         }
         for at in from..files.len() {
             if !budget.take(1) {
@@ -226,6 +226,16 @@ impl State {
         }
         self.model.publish();
         Ok(Turn::Next(Phase::Settle))
+    }
+
+    /// One that no mailbox of this user had before, where we may write.
+    fn next_validity(&self, sync: &Sync, now: Now) -> u32 {
+        let validities = self.validities.as_deref().filter(|_| sync.lock.is_some());
+        let next = validities.and_then(|control| {
+            let next = validity::next(control, now);
+            next.inspect_err(|error| log::debug!("{error}")).ok()
+        });
+        next.unwrap_or_else(|| now.unix_seconds())
     }
 
     /// Writes what the list has not. On a full disk the messages are shown all the same.

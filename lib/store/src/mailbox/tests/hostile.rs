@@ -96,7 +96,9 @@ fn inbox_is_made_and_others_are_not() {
     fs::create_dir(root.join(".Sent")).unwrap();
     let sent = user.open(b"Sent", now).unwrap();
     assert_eq!(sent.sync(now, 100).unwrap(), Step::Done(()));
-    assert_eq!(user.list().unwrap().len(), 2);
+    let mut list = user.list();
+    while list.step(100).unwrap() == Step::More {}
+    assert_eq!(list.mailboxes().count(), 2);
 }
 
 #[test]
