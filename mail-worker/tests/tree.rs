@@ -106,7 +106,7 @@ fn with_two(test: impl Fn(&Scratch, Client, Client)) {
 }
 
 fn is_told(client: &mut Client, command: &str, why: &str) {
-    client.send(&format!("n {command}\r\n"));
+    client.send(format!("n {command}\r\n"));
     client.until(&format!("* BYE {why}"));
 }
 
