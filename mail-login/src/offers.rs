@@ -58,7 +58,7 @@ fn pop3(plaintext: Plaintext, mechanisms: &[Method]) -> Vec<String> {
         None => (*line).to_owned(),
         Some(_) => mechanisms.iter().fold("SASL".to_owned(), |line, method| line + " " + method.name()),
     };
-    capability::pop3_login(plaintext).iter().map(line).collect()
+    capability::POP3.iter().chain(capability::pop3_login(plaintext)).map(line).collect()
 }
 
 #[cfg(test)]

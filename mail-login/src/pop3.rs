@@ -1,4 +1,5 @@
-//! POP3 before login: RFC 1939 section 4, CAPA and response codes (2449, 3206), AUTH (5034).
+//! POP3 before login: RFC 1939 section 4, CAPA and response codes (2449, 3206), AUTH (5034),
+//! UTF8 and LANG (6856).
 
 use std::rc::Rc;
 
@@ -70,17 +71,21 @@ impl Pop3 {
                 pop3::line(out, ".");
             }
             Command::Capa => {
-                let names: Vec<_> = self.offers.capa.iter().map(String::as_str).collect();
-                pop3::capa(out, &names);
+                pop3::capa(out, self.offers.capa.iter().map(String::as_str));
             }
             Command::Quit => {
                 pop3::ok(out, Departure::Quit.text());
                 return Next::Leave(Departure::Quit);
             }
             Command::Stls => return self.refuse("TLS is not available.", out),
-            Command::Apop { .. } | Command::Utf8 | Command::Lang(_) => {
-                return self.refuse("Not supported.", out);
+            Command::Lang(range) => {
+                if !pop3::lang(out, range.as_deref()) {
+                    return self.refuse("We speak English only.", out);
+                }
             }
+            // Messages are sent as they are in either mode.
+            Command::Utf8 => pop3::ok(out, "UTF8 enabled."),
+            Command::Apop { .. } => return self.refuse("Not supported.", out),
             _ => return self.refuse("Please log in first.", out),
         }
         self.bad = 0;

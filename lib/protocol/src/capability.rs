@@ -20,15 +20,14 @@ pub fn imap_login(plaintext: Plaintext) -> &'static str {
     }
 }
 
-/// POP3, once logged in: the lines of `CAPA`.
-pub const POP3: &[&str] = &["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"];
+/// POP3, whoever asks: lines of `CAPA`. `LOGIN-DELAY` comes to them where there is one.
+pub const POP3: &[&str] =
+    &["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "UTF8", "LANG"];
 
-/// POP3, to a stranger: the lines of `CAPA`.
+/// POP3, to a stranger besides: how one may log in.
 pub fn pop3_login(plaintext: Plaintext) -> &'static [&'static str] {
     match plaintext {
-        Plaintext::Allowed => {
-            &["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "USER", "SASL PLAIN LOGIN"]
-        }
-        Plaintext::Refused => &["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"],
+        Plaintext::Allowed => &["USER", "SASL PLAIN LOGIN"],
+        Plaintext::Refused => &[],
     }
 }

@@ -32,12 +32,31 @@ pub fn continuation(out: &mut Vec<u8>, challenge: &str) {
 }
 
 /// `+OK` and the lines of `CAPA`; see [`crate::capability`].
-pub fn capa(out: &mut Vec<u8>, names: &[&str]) {
+pub fn capa<'a>(out: &mut Vec<u8>, names: impl IntoIterator<Item = &'a str>) {
     ok(out, "");
     for name in names {
         line(out, name);
     }
     line(out, ".");
+}
+
+/// Answers `LANG` (RFC 6856, section 3.2): we speak English. False for another language, which is for the caller to
+/// refuse.
+pub fn lang(out: &mut Vec<u8>, range: Option<&str>) -> bool {
+    let Some(range) = range else {
+        ok(out, "Language listing follows:");
+        ["en English", "i-default Default language", "."].iter().for_each(|it| line(out, it));
+        return true;
+    };
+    // RFC 4647, section 3.4: what is more special than what we have is cut off.
+    let primary = range.split('-').next().unwrap_or_default();
+    let tag = match () {
+        () if range.eq_ignore_ascii_case("i-default") => "i-default",
+        () if range == "*" || primary.eq_ignore_ascii_case("en") => "en",
+        () => return false,
+    };
+    ok(out, &format!("{tag} Language changed."));
+    true
 }
 
 /// A line of a listing, made of numbers: `3 120`. The listing ends with a line `.`.
@@ -60,4 +79,26 @@ fn answer(out: &mut Vec<u8>, word: &[u8], human: &str) {
         out.push(b' ');
     }
     line(out, human);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn english_is_spoken_and_nothing_else() {
+        let said = |range| {
+            let mut out = Vec::new();
+            lang(&mut out, range).then(|| String::from_utf8(out).unwrap())
+        };
+        let listing = "+OK Language listing follows:\r\nen English\r\ni-default Default language\r\n.\r\n";
+        assert_eq!(said(None).as_deref(), Some(listing));
+        for range in ["*", "en", "EN", "en-GB", "en-*"] {
+            assert_eq!(said(Some(range)).as_deref(), Some("+OK en Language changed.\r\n"), "{range}");
+        }
+        assert_eq!(said(Some("i-default")).as_deref(), Some("+OK i-default Language changed.\r\n"));
+        for range in ["de", "MUL", "i", "eng", "", "-"] {
+            assert_eq!(said(Some(range)), None, "{range}");
+        }
+    }
 }

@@ -20,6 +20,12 @@ fn what_needs_no_login_is_answered() {
     let capa = says("CAPA\r\n");
     assert!(capa.starts_with("+OK\r\n") && capa.ends_with("\r\n.\r\n"));
     assert!(capa.contains("\r\nSASL PLAIN LOGIN\r\n") && capa.contains("\r\nUSER\r\n"));
+    for line in ["EXPIRE NEVER", "UTF8", "LANG"] {
+        assert!(capa.contains(&format!("\r\n{line}\r\n")), "{capa}");
+    }
+    assert!(!capa.contains("IMPLEMENTATION") && !capa.contains("LOGIN-DELAY"), "{capa}");
+    assert_eq!(says("UTF8\r\nLANG en-GB\r\n"), "+OK UTF8 enabled.\r\n+OK en Language changed.\r\n");
+    assert_eq!(says("LANG de\r\n"), "-ERR We speak English only.\r\n");
     assert_eq!(says("AUTH\r\n"), "+OK\r\nPLAIN\r\nLOGIN\r\n.\r\n");
     let (said, next, _) = talk(&mut pop3(Plaintext::Allowed), b"QUIT\r\n");
     assert_eq!((said.as_str(), next), ("+OK Logging out.\r\n", Next::Leave(Departure::Quit)));
@@ -86,7 +92,7 @@ fn passwords_in_the_clear_are_refused_where_they_are_disabled() {
     }
     let mut pop3 = pop3(Plaintext::Refused);
     let capa = talk(&mut pop3, b"CAPA\r\n").0;
-    assert!(!capa.contains("USER") && !capa.contains("SASL"));
+    assert!(capa.contains("\r\nUTF8\r\n") && !capa.contains("USER") && !capa.contains("SASL"));
     assert_eq!(talk(&mut pop3, b"AUTH\r\n").0, "+OK\r\n.\r\n");
 }
 

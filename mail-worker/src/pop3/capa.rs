@@ -1,9 +1,24 @@
-//! CAPA, RFC 2449 section 5.
+//! CAPA, RFC 2449 section 5, and LANG, RFC 6856 section 3.
+
+use std::iter::once;
+
+use protocol::capability::POP3;
 
 use super::Pop3;
-use super::reply::{Outcome, Reply};
+use super::reply::{Outcome, Reply, Stop};
 
 pub(super) async fn run(pop3: &mut Pop3) -> Outcome {
-    pop3.client.write(|out| protocol::pop3::capa(out, protocol::capability::POP3));
+    let names = POP3.iter().copied().chain(once(IMPLEMENTATION));
+    pop3.client.write(|out| protocol::pop3::capa(out, names));
     Ok(Reply::Written)
 }
+
+pub(super) async fn lang(pop3: &mut Pop3, range: Option<String>) -> Outcome {
+    match pop3.client.write(|out| protocol::pop3::lang(out, range.as_deref())) {
+        true => Ok(Reply::Written),
+        false => Err(Stop::Command("We speak English only.".into())),
+    }
+}
+
+/// Strangers are not told what runs here.
+const IMPLEMENTATION: &str = concat!("IMPLEMENTATION ", env!("CARGO_PKG_NAME"));

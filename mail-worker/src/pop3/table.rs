@@ -38,7 +38,9 @@ pub(super) fn row(pop3: &mut Pop3, command: Command) -> Row<'_> {
         Command::Apop { .. } => row("APOP", Box::pin(too_late())),
         Command::Auth { .. } => row("AUTH", Box::pin(too_late())),
         Command::Stls => row("STLS", Box::pin(too_late())),
-        Command::Last | Command::Utf8 | Command::Lang(_) => row("", Box::pin(unknown())),
+        Command::Utf8 => row("UTF8", Box::pin(too_late())),
+        Command::Lang(range) => row("LANG", Box::pin(capa::lang(pop3, range))),
+        Command::Last => row("", Box::pin(unknown())),
     }
 }
 
