@@ -102,6 +102,11 @@ impl Client {
         self.wants.take()
     }
 
+    /// Whatever it waits for, it is woken at this moment too.
+    pub(crate) fn wake_at(&self, moment: Instant) {
+        self.wants.set(self.wants.get().or_at(moment));
+    }
+
     /// A mailbox that it watches changed.
     pub(crate) fn notice(&self) {
         self.noticed.set(true);

@@ -17,12 +17,14 @@ mod uidl;
 mod unique_id;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io::ErrorKind;
-use std::rc::Rc;
+use std::pin::pin;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use protocol::pop3::{Command, Framer, Step, err, ok, parse};
-use store::{Error, Reach};
+use store::{Error, Hold, Reach};
 
 use crate::client::Client;
 use crate::greeting::Greeting;
@@ -50,7 +52,9 @@ pub(crate) async fn serve(client: Rc<Client>, greeting: Greeting) -> Ending {
     let maildrop = match Box::pin(Maildrop::open(Rc::clone(&client))).await {
         Ok(maildrop) => maildrop,
         Err(error) => {
-            log::error!("{client}opening INBOX: {error}");
+            if !matches!(error, Error::InUse | Error::Locked) {
+                log::error!("{client}opening INBOX: {error}");
+            }
             return Ending::Failed(unavailable(&error));
         }
     };
@@ -58,8 +62,24 @@ pub(crate) async fn serve(client: Rc<Client>, greeting: Greeting) -> Ending {
     client.set_doing("");
     let mut pop3 = Pop3 { client, framer: Framer::new(LONGEST_LINE), maildrop, nonsense: 0 };
     pop3.greet(&greeting);
-    let Err(ending) = pop3.converse().await;
+    let hold = pop3.maildrop.hold();
+    let client = Rc::clone(&pop3.client);
+    let Err(ending) = keeping(&client, &hold, pop3.converse()).await;
     ending
+}
+
+/// Runs `session`. Whatever it waits for, others see meanwhile that who has the mailbox for himself is alive.
+async fn keeping<T>(client: &Client, hold: &Weak<Hold>, session: impl Future<Output = T>) -> T {
+    let mut session = pin!(session);
+    poll_fn(|context| {
+        let polled = session.as_mut().poll(context);
+        if let Some(hold) = hold.upgrade().filter(|_| polled.is_pending()) {
+            hold.touch(client.now());
+            client.wake_at(client.now().instant + Hold::FRESH);
+        }
+        polled
+    })
+    .await
 }
 
 /// The last line to a client that did not ask for it.
@@ -69,6 +89,7 @@ pub(crate) fn farewell(out: &mut Vec<u8>, text: &str) {
 
 fn unavailable(error: &Error) -> &'static str {
     match error {
+        Error::InUse | Error::Locked => "[IN-USE] The mailbox is in use by another session.",
         Error::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             "[SYS/PERM] The mailbox cannot be opened."
         }

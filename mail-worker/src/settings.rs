@@ -46,6 +46,7 @@ pub(crate) struct Pop3 {
     pub(crate) no_flag_updates: bool,
     pub(crate) reuse_xuidl: bool,
     pub(crate) last: bool,
+    pub(crate) lock_session: bool,
 }
 
 impl Settings {
@@ -85,6 +86,7 @@ impl Settings {
                 no_flag_updates: environment.is_set("POP3_NO_FLAG_UPDATES"),
                 reuse_xuidl: environment.is_set("POP3_REUSE_XUIDL"),
                 last: environment.is_set("POP3_ENABLE_LAST"),
+                lock_session: environment.is_set("POP3_LOCK_SESSION"),
             },
         })
     }

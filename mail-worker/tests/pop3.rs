@@ -162,6 +162,14 @@ fn hand_over(master: &mut Master, number: u32, environment: &Environment) -> Cli
     master.hand_over(id(number), environment.clone())
 }
 
+/// The same, and waits for no answer.
+fn begin(master: &mut Master, number: u32, environment: &Environment) -> Client {
+    let client = master.give(id(number), environment.clone());
+    assert_eq!(master.hear(), FromWorker::Ready(id(number)));
+    master.say(&ToWorker::Serve(id(number)));
+    client
+}
+
 #[test]
 fn a_message_that_others_deleted_costs_its_command() {
     let (scratch, environment) = scratch();
@@ -193,6 +201,72 @@ fn a_panic_ends_its_client_and_the_other_keeps_its_numbers() {
     two.send("STAT\r\nQUIT\r\n");
     assert_eq!(two.rest(), "+OK 2 54\r\n+OK Logging out, messages deleted.\r\n");
     assert_eq!(files(&scratch.home("alice", ALICE)).len(), 3);
+}
+
+#[test]
+fn a_locked_session_has_the_mailbox_for_itself() {
+    let (scratch, mut environment) = scratch();
+    let imap = scratch.environment("alice", ALICE);
+    environment.set("POP3_LOCK_SESSION", "1").unwrap();
+    let mut master = Master::start(&scratch, As::User(ALICE));
+    let mut imap = hand_over(&mut master, 1, &imap);
+    imap.send("a SELECT INBOX\r\n");
+    imap.until("a OK");
+    let mut one = hand_over(&mut master, 2, &environment);
+    one.send("DELE 2\r\n");
+    one.until("+OK Marked");
+    // By another process, which is told so after a moment.
+    let (answer, _) = talk(&scratch, &environment, "STAT\r\nQUIT\r\n");
+    assert_eq!(answer, "-ERR [IN-USE] The mailbox is in use by another session.\r\n");
+    // In the same one.
+    let mut two = begin(&mut master, 3, &environment);
+    assert_eq!(two.rest(), "-ERR [IN-USE] The mailbox is in use by another session.\r\n");
+    let gone = master.hear();
+    assert!(matches!(gone, FromWorker::Gone { reason: Gone::Error, .. }), "{gone:?}");
+    imap.send("b STORE 1 +FLAGS (\\Deleted)\r\n");
+    imap.until("b NO [INUSE] A POP3 session has the mailbox for itself");
+    imap.send("c FETCH 1 FLAGS\r\n");
+    imap.until("c OK");
+    one.send("QUIT\r\n");
+    assert_eq!(one.rest(), "+OK Logging out, messages deleted.\r\n");
+    imap.send("d STORE 1 +FLAGS (\\Deleted)\r\ne EXPUNGE\r\n");
+    assert!(imap.until("e OK").contains(&"* 1 EXPUNGE".to_owned()));
+    assert_eq!(talk(&scratch, &environment, "STAT\r\nQUIT\r\n").0.lines().nth(1), Some("+OK 1 24"));
+    assert_eq!(files(&scratch.home("alice", ALICE)), ["3.c:2,"]);
+    let left = fs::read_dir(scratch.home("alice", ALICE).join("Maildir")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(!left.iter().any(|name| name.ends_with(".lock")), "{left:?}");
+}
+
+#[test]
+fn a_session_that_waits_gets_the_lock_when_the_other_goes() {
+    let (scratch, mut environment) = scratch();
+    environment.set("POP3_LOCK_SESSION", "1").unwrap();
+    let mut master = Master::start(&scratch, As::User(ALICE));
+    let mut one = hand_over(&mut master, 1, &environment);
+    one.send("DELE 1\r\n");
+    one.until("+OK Marked");
+    let mut two = begin(&mut master, 2, &environment);
+    two.send("STAT\r\nQUIT\r\n");
+    // It goes without QUIT: nothing is deleted.
+    drop(one);
+    assert_eq!(two.rest(), "+OK Logged in.\r\n+OK 3 93\r\n+OK Logging out.\r\n");
+}
+
+#[test]
+fn a_session_without_the_lock_deletes_nothing_of_another_ones() {
+    let (scratch, mut environment) = scratch();
+    let mut master = Master::start(&scratch, As::User(ALICE));
+    let mut two = hand_over(&mut master, 1, &environment);
+    environment.set("POP3_LOCK_SESSION", "1").unwrap();
+    let mut one = hand_over(&mut master, 2, &environment);
+    one.send("DELE 1\r\n");
+    one.until("+OK Marked");
+    two.send("DELE 2\r\nQUIT\r\n");
+    assert!(two.rest().ends_with("-ERR [SYS/TEMP] Some deleted messages were not removed.\r\n"));
+    one.send("STAT\r\nQUIT\r\n");
+    assert_eq!(one.rest(), "+OK 2 54\r\n+OK Logging out, messages deleted.\r\n");
+    assert_eq!(files(&scratch.home("alice", ALICE)).len(), 2);
 }
 
 #[test]

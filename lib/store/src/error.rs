@@ -34,6 +34,9 @@ pub enum Error {
     /// Another program holds its lock, and nothing is known of the mailbox yet.
     #[error("mailbox is locked by another program, and not known yet")]
     Locked,
+    /// A session has it for itself.
+    #[error("mailbox is in use by a session that has it for itself")]
+    InUse,
     /// A write through a view that was opened read-only.
     #[error("mailbox is open read-only")]
     ReadOnly,
@@ -85,6 +88,7 @@ impl Error {
             | Error::HasChildren
             | Error::Impossible(_)
             | Error::Locked
+            | Error::InUse
             | Error::ReadOnly
             | Error::Refused(_)
             | Error::TooLarge(_)

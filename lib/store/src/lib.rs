@@ -16,6 +16,7 @@ mod error;
 mod file;
 mod filename;
 mod flags;
+mod hold;
 mod hook;
 mod keywords;
 mod list;
@@ -39,6 +40,7 @@ mod view;
 
 pub use error::{Error, Reach};
 pub use flags::{Flag, Flags, Keyword};
+pub use hold::Hold;
 pub use hook::{Hook, Refusal};
 pub use list::{Listed, Listing};
 pub use location::{Layout, Location};

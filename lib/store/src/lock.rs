@@ -4,6 +4,7 @@
 //! table is some other life's. Stale is a lock whose process on this host is dead (after 2 s), and any lock that has
 //! not changed for 120 s that *we* watched, nor what it guards: file servers' clocks are not ours.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -24,7 +25,10 @@ use crate::{Error, Now, Process};
 pub(crate) const RETRY: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_secs(2);
 const STALE: Duration = Duration::from_secs(120);
-const TOUCH: Duration = Duration::from_secs(20);
+/// How often a lock that is held for long shows that its holder lives.
+pub(crate) const TOUCH: Duration = Duration::from_secs(20);
+/// A session's lock that was not touched for this long is not believed any more: Dovecot touches its own rarely.
+const FORGOTTEN: Duration = Duration::from_secs(300);
 
 /// A held lock. Dropping it removes the file, so it must be dropped as the user that took it.
 #[derive(Debug)]
@@ -32,14 +36,14 @@ pub(crate) struct Lock {
     process: Rc<Process>,
     path: PathBuf,
     file: File,
-    touched: Instant,
+    touched: Cell<Instant>,
 }
 
 /// What came of an attempt.
 #[derive(Debug)]
-pub(crate) enum Attempt {
+pub(crate) enum Attempt<L = Lock> {
     /// It is ours.
-    Held(Lock),
+    Held(L),
     /// Somebody else has it: try again after [`RETRY`].
     Busy,
     /// The directory can't be written, or the disk is full.
@@ -62,9 +66,7 @@ impl Lock {
         waiting: &mut Option<Box<Waiting>>,
         now: Now,
     ) -> Result<Attempt, Error> {
-        let mut path = guarded.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
+        let path = file(guarded);
         if process.locks.borrow().contains(&path) {
             return Ok(Attempt::Busy);
         }
@@ -110,7 +112,7 @@ impl Lock {
             };
         }
         process.locks.borrow_mut().insert(path.clone());
-        Ok(Attempt::Held(Lock { process: process.clone(), path, file, touched: now.instant }))
+        Ok(Attempt::Held(Lock { process: process.clone(), path, file, touched: Cell::new(now.instant) }))
     }
 
     /// The directory that it is in has another name now.
@@ -125,9 +127,9 @@ impl Lock {
     }
 
     /// Shows others that we are alive. To be called each turn of something long.
-    pub(crate) fn touch(&mut self, now: Now) {
-        if now.instant.saturating_duration_since(self.touched) >= TOUCH {
-            self.touched = now.instant;
+    pub(crate) fn touch(&self, now: Now) {
+        if now.instant.saturating_duration_since(self.touched.get()) >= TOUCH {
+            self.touched.set(now.instant);
             // Who can't touch it may lose it after two minutes, which `drop` notices.
             let _ = self.file.set_modified(now.wall);
         }
@@ -145,6 +147,20 @@ impl Drop for Lock {
             log::warn!("cannot remove {}: {error}", self.path.display());
         }
     }
+}
+
+/// Has somebody the lock that guards `guarded`, as far as one look tells?
+pub(crate) fn is_held(process: &Process, guarded: &Path, now: Now) -> bool {
+    let path = file(guarded);
+    let Ok(modified) = fs::symlink_metadata(&path).and_then(|meta| meta.modified()) else { return false };
+    let age = now.wall.duration_since(modified).unwrap_or_default();
+    process.locks.borrow().contains(&path) || age < FORGOTTEN && !is_dead(process, &path)
+}
+
+fn file(guarded: &Path) -> PathBuf {
+    let mut path = guarded.as_os_str().to_owned();
+    path.push(".lock");
+    path.into()
 }
 
 fn seen(path: &Path) -> Option<Stamp> {

@@ -28,6 +28,7 @@ use std::rc::Rc;
 
 use crate::dirs::{Dirs, GRAIN, Known, Reading, Times};
 use crate::file::Stamp;
+use crate::hold::Holder;
 use crate::keywords::Keywords;
 use crate::lock::{Attempt, Lock, RETRY, Waiting};
 use crate::messages::{GONE, IN_NEW};
@@ -57,13 +58,13 @@ pub(crate) struct State {
     /// The list could not be locked or written, so that UIDs may be ours alone.
     denied: bool,
     waiting: Option<Box<Waiting>>,
+    /// Who has the mailbox for himself.
+    pub(crate) holder: Holder,
     sync: Option<Box<Sync>>,
     /// Wait for the disk before a UID is told.
     fsync: bool,
     /// A save holds the list's lock: only its own sync may run.
-    saving: bool,
-    /// That lock, while that sync has it not.
-    held: Option<Lock>,
+    saving: Option<Rc<Lock>>,
 }
 
 /// A sync that is under way.
@@ -72,7 +73,7 @@ struct Sync {
     began: Now,
     scan: Scan,
     phase: Phase,
-    lock: Option<Lock>,
+    lock: Option<Rc<Lock>>,
     /// Strangers that have a record, by UID.
     listed: Vec<Listed>,
     list: Option<Progress>,
@@ -157,16 +158,16 @@ impl State {
             unmoved: false,
             denied: false,
             waiting: None,
+            holder: Holder::default(),
             sync: None,
             fsync,
-            saving: false,
-            held: None,
+            saving: None,
         }
     }
 
     /// A turn: see [`crate::Mailbox::sync`].
     pub(crate) fn sync(&mut self, now: Now, budget: usize) -> Result<Step<()>, Error> {
-        if self.saving {
+        if self.saving.is_some() {
             // What it has put is on the disk, and not in the model.
             return Ok(Step::Busy { retry_after: save::RETRY });
         }
@@ -183,7 +184,7 @@ impl State {
             },
         };
         let mut budget = Budget(budget.max(1));
-        if let Some(lock) = &mut sync.lock {
+        if let Some(lock) = &sync.lock {
             lock.touch(now);
         }
         loop {
@@ -264,16 +265,24 @@ impl State {
         now: Now,
         work: impl FnOnce(&mut State) -> Result<T, Error>,
     ) -> Result<Locked<T>, Error> {
-        // The lock of our own sync or save is ours.
-        if self.saving || self.sync.as_ref().is_some_and(|sync| sync.lock.is_some()) {
-            return Ok(Locked::Done(work(self)?));
-        }
-        let path = self.list_path();
-        match Lock::attempt(&self.process, &path, &mut self.waiting, now)? {
+        match self.lock_list(now)? {
             Attempt::Busy => Ok(Locked::Busy),
             Attempt::Denied(_) => Ok(Locked::Denied),
             Attempt::Held(_lock) => Ok(Locked::Done(work(self)?)),
         }
+    }
+
+    /// Tries to take the list's lock. What our own sync, save or session has is ours.
+    pub(crate) fn lock_list(&mut self, now: Now) -> Result<Attempt<Rc<Lock>>, Error> {
+        let ours = self.sync.as_ref().and_then(|sync| sync.lock.clone());
+        if let Some(lock) = ours.or_else(|| self.saving.clone()).or_else(|| self.holder.list()) {
+            return Ok(Attempt::Held(lock));
+        }
+        Ok(match Lock::attempt(&self.process, &self.list_path(), &mut self.waiting, now)? {
+            Attempt::Held(lock) => Attempt::Held(Rc::new(lock)),
+            Attempt::Busy => Attempt::Busy,
+            Attempt::Denied(why) => Attempt::Denied(why),
+        })
     }
 
     /// Is there something to do? Three looks.
@@ -367,11 +376,7 @@ impl State {
     }
 
     fn lock(&mut self, sync: &mut Sync, now: Now) -> Result<Turn, Error> {
-        let attempt = match self.held.take() {
-            Some(lock) => Attempt::Held(lock),
-            None => Lock::attempt(&self.process, &self.list_path(), &mut self.waiting, now)?,
-        };
-        match attempt {
+        match self.lock_list(now)? {
             Attempt::Held(lock) => {
                 sync.lock = Some(lock);
                 Ok(if sync.late { Turn::Restart } else { Turn::Next(Phase::Records(None)) })

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::mailbox::{Attributes, Change, Found, Message, MessageFile};
 use crate::model::ViewKey;
-use crate::{Error, Flags, Link, Mailbox, Now, Uid};
+use crate::{Error, Flags, Hold, Link, Mailbox, Now, Step, Uid};
 
 /// What a view may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +179,17 @@ impl View {
     /// Remembers RFC822.SIZE, as long as the model lives.
     pub fn remember_size(&self, uid: Uid, size: u32) {
         self.mailbox.state.borrow_mut().remember_size(uid, size);
+    }
+
+    /// Tries to have the mailbox for this view alone, until the hold is dropped: others can change no message then.
+    /// None where we may not write, and nobody like us could. What others did before is for the next sync to find.
+    pub fn hold(&self, now: Now) -> Result<Step<Option<Rc<Hold>>>, Error> {
+        self.mailbox.state.borrow_mut().hold(self.key, now)
+    }
+
+    /// Takes a hold over from another view of the session that has it.
+    pub fn bear(&self, hold: &Rc<Hold>) {
+        self.mailbox.state.borrow_mut().bear(self.key, hold);
     }
 
     fn may_write(&self) -> Result<(), Error> {

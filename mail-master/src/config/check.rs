@@ -22,7 +22,6 @@ pub(super) fn check(config: &Config, host: &Host, report: &mut Report) {
     check.programs();
     check.logs();
     check.listeners();
-    check.not_yet();
 }
 
 struct Check<'a> {
@@ -43,16 +42,6 @@ impl Check<'_> {
             None => problem,
         };
         self.report.add(problem);
-    }
-
-    /// What is known, and cannot be done yet, is refused rather than passed over in silence.
-    fn not_yet(&mut self) {
-        if self.config.pop3.pop3_lock_session {
-            let problem = Problem::error("pop3_lock_session = yes cannot be honoured yet").help(
-                "write 'pop3_lock_session = no': messages keep their numbers for a session all the same",
-            );
-            self.blame(Protocol::Pop3, "pop3_lock_session", problem);
-        }
     }
 
     fn ranges(&mut self) {

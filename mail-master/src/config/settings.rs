@@ -198,7 +198,9 @@ settings! {
         pop3_enable_last: bool = "no" => POP3_ENABLE_LAST;
         /// Whether a message's X-UIDL header is its UIDL, where it has one.
         pop3_reuse_xuidl: bool = "no" => POP3_REUSE_XUIDL;
-        /// Whether nothing else changes the mailbox while a session is there; not possible yet.
+        /// Whether a session has the mailbox for itself: other POP3 sessions wait for a moment and are refused then, and in
+        /// IMAP nothing can be deleted or marked meanwhile.
+        /// With no, messages keep their numbers for a session all the same.
         pop3_lock_session: bool = "no" => POP3_LOCK_SESSION;
         /// What a message is called in UIDL: %v UIDVALIDITY, %u UID, %m MD5 of its header, %f its file's name.
         pop3_uidl_format: UidlFormat = "%08Xu%08Xv" => POP3_UIDL_FORMAT;

@@ -96,6 +96,9 @@ impl Reply {
             Error::Locked => {
                 Self::no(Some(Code::InUse), "Another program has locked the mailbox, try again.")
             }
+            Error::InUse => {
+                Self::no(Some(Code::InUse), "A POP3 session has the mailbox for itself, try again later.")
+            }
             Error::ReadOnly => Self::no(Some(Code::NoPerm), "The mailbox is open read-only."),
             Error::Refused(Refusal::OverQuota(why)) => Self::no(Some(Code::OverQuota), why.clone()),
             Error::Refused(Refusal::Forbidden(why)) => Self::no(Some(Code::NoPerm), why.clone()),
@@ -122,6 +125,7 @@ pub(crate) fn is_worth_logging(error: &Error) -> bool {
         | Error::Impossible(_)
         | Error::BadName(_)
         | Error::Locked
+        | Error::InUse
         | Error::ReadOnly
         | Error::Refused(_) => false,
         Error::Io { source, .. } => source.raw_os_error() != Some(Errno::ENAMETOOLONG as i32),

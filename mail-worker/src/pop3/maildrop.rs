@@ -1,24 +1,27 @@
 //! The messages as they were at login, under the numbers that they had then: what RFC 1939 calls the maildrop.
 //!
-//! Nobody locks it. What others deliver meanwhile is not seen; what others delete stays in the list, and whoever asks
-//! for it is told that it is gone.
+//! What others deliver meanwhile is not seen; what others delete stays in the list, and whoever asks for it is told that
+//! it is gone. With pop3_lock_session others delete nothing: then it is locked, as the RFC has it.
 
 use std::io;
 use std::num::NonZeroU32;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use message::CrlfSize;
-use store::{Access, Change, Error, Expunges, Flag, Flags, Found, Now, Uid, View};
+use store::{Access, Change, Error, Expunges, Flag, Flags, Found, Hold, Mailbox, Now, Step, Uid, View};
 
 use super::chunks::Chunks;
 use super::reply::Stop;
 use crate::client::Client;
+use crate::session::Wants;
 
 /// See above.
 pub(super) struct Maildrop {
     client: Rc<Client>,
     view: View,
+    /// It is ours alone until this is let go.
+    hold: Option<Rc<Hold>>,
     /// The mail that the mailbox was opened in.
     mail: Rc<store::User>,
     letters: Vec<Letter>,
@@ -44,19 +47,24 @@ impl Maildrop {
         let mailbox = mail.open(INBOX, client.now())?;
         client.user.stirred.set(true);
         let updates = !client.user.settings.pop3.no_flag_updates && mailbox.writable();
+        let access = if updates { Access::ReadWrite } else { Access::ReadOnly };
+        let mut view = mailbox.view(access);
+        let hold = match client.user.settings.pop3.lock_session {
+            true => take(&client, &view).await?,
+            false => None,
+        };
+        // Now that nobody changes it, and that what waits in new/ may move.
         client.sync(&mailbox, PATIENCE).await?;
-        let mut view = mailbox.view(if updates { Access::ReadWrite } else { Access::ReadOnly });
-        if updates {
-            // What waited in new/ for a view that may move it.
-            client.sync(&mailbox, Duration::ZERO).await?;
-            view.update(Expunges::Tell)?;
+        match view.update(Expunges::Tell) {
+            Err(Error::Replaced) => view = another_view(&mailbox, access, hold.as_ref()),
+            updated => drop(updated?),
         }
         let uids = (1..=view.exists()).filter_map(|number| view.uid(number));
         let letters: Vec<Letter> = uids.map(|uid| Letter { uid, size: None, deleted: false }).collect();
         let is_read = |letter: &Letter| view.message(letter.uid).is_some_and(|it| it.flags.has(Flag::Seen));
         let last = letters.iter().rposition(is_read).map_or(0, |index| count(index.saturating_add(1)));
         client.tally().messages.set(count(letters.len()));
-        Ok(Self { client, view, mail, letters, last, last_before: last, foreign_ids: None })
+        Ok(Self { client, view, hold, mail, letters, last, last_before: last, foreign_ids: None })
     }
 
     /// If the user's mail had to be loaded anew since, goes on there. The numbers stay what they are.
@@ -66,13 +74,24 @@ impl Maildrop {
             return Ok(());
         }
         let mailbox = mail.open(INBOX, self.client.now())?;
+        let mut view = another_view(&mailbox, self.view.access(), self.hold.as_ref());
         self.client.sync(&mailbox, PATIENCE).await?;
         if mailbox.status().uid_validity != self.uid_validity() {
             return Err(Error::Replaced);
         }
-        self.view = mailbox.view(self.view.access());
-        self.mail = mail;
+        view.update(Expunges::Tell)?;
+        (self.view, self.mail) = (view, mail);
         Ok(())
+    }
+
+    /// By what it is ours alone, if it is.
+    pub(super) fn hold(&self) -> Weak<Hold> {
+        self.hold.as_ref().map(Rc::downgrade).unwrap_or_default()
+    }
+
+    /// Others may have it again.
+    pub(super) fn release(&mut self) {
+        self.hold = None;
     }
 
     pub(super) fn uid_validity(&self) -> u32 {
@@ -191,7 +210,7 @@ impl Maildrop {
     pub(super) async fn expunge(&mut self, uid: Uid) -> Result<Option<()>, Error> {
         if self.view.access() == Access::ReadOnly {
             // It was opened so that flags stay as they are.
-            self.view = self.view.mailbox().view(Access::ReadWrite);
+            self.view = another_view(self.view.mailbox(), Access::ReadWrite, self.hold.as_ref());
         }
         self.find(|view, now| view.expunge(uid, now)).await
     }
@@ -254,6 +273,28 @@ impl Maildrop {
 impl Drop for Maildrop {
     fn drop(&mut self) {
         self.client.user.stirred.set(true);
+    }
+}
+
+/// A view that may do what the one before it might.
+fn another_view(mailbox: &Rc<Mailbox>, access: Access, hold: Option<&Rc<Hold>>) -> View {
+    let view = mailbox.view(access);
+    hold.into_iter().for_each(|hold| view.bear(hold));
+    view
+}
+
+/// Has the mailbox for this session alone; none where we may not write, so that nobody like us changes anything.
+async fn take(client: &Client, view: &View) -> Result<Option<Rc<Hold>>, Error> {
+    let limit = client.now().instant + PATIENCE;
+    loop {
+        match view.hold(client.now())? {
+            Step::Done(hold) => return Ok(hold),
+            Step::Busy { .. } if client.now().instant >= limit => return Err(Error::InUse),
+            Step::Busy { retry_after } => {
+                client.rest(Wants::default().or_at(client.now().instant + retry_after)).await;
+            }
+            Step::More => client.rest(Wants::turn()).await,
+        }
     }
 }
 

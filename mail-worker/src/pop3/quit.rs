@@ -28,6 +28,8 @@ pub(super) async fn run(pop3: &mut Pop3) -> Outcome {
         }
         client.breathe().await?;
     }
+    // Before the answer: who has it may log in again.
+    pop3.maildrop.release();
     if failed > 0 {
         log::error!("{client}{failed} messages were not deleted");
         return Ok(Reply::Goodbye(|out| err(out, "[SYS/TEMP] Some deleted messages were not removed.")));

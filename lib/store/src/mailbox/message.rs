@@ -142,6 +142,7 @@ impl State {
         if flags == entry.flags {
             return Ok(Found::Here((flags, flags)));
         }
+        self.may_change(key, now)?;
         let old = self.model.messages.info(&entry);
         let info = filename::info(old.as_deref(), flags);
         let to = self.dirs.file(Place::Cur, self.model.messages.base(&entry), Some(&info));
@@ -169,6 +170,7 @@ impl State {
 
     /// Removes a message. Returns its size, if its name says so.
     pub(crate) fn expunge(&mut self, key: ViewKey, uid: Uid, now: Now) -> Result<Found<Option<u64>>, Error> {
+        self.may_change(key, now)?;
         let size = self.message(key, uid).and_then(|message| message.file_size);
         let before = self.dirs.times()?;
         let removed = self.on_file(key, uid, "remove", |path| fs::remove_file(path))?;

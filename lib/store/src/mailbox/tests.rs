@@ -1,6 +1,7 @@
 //! A mailbox on a real disk, with others at work on it.
 
 mod flags;
+mod hold;
 mod hostile;
 mod save;
 mod sync;

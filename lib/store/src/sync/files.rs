@@ -72,10 +72,7 @@ impl State {
             self.double(sync, place, &name, now);
         }
         // Held until here: a double may get a new name.
-        match sync.lock.take() {
-            Some(lock) if self.saving => self.held = Some(lock),
-            lock => drop(lock),
-        }
+        sync.lock = None;
         let missed = if sync.reaped { self.any_missed() } else { self.expunge_unseen(self.quiet(sync)?) };
         let control = self.control().to_owned();
         if let Err(error) = self.keywords.refresh(&control) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::State;
-use crate::lock::{self, Attempt, Lock};
+use crate::lock::{self, Attempt};
 use crate::messages::{Name, Place, RECENT};
 use crate::uidlist::{self, Since};
 use crate::{Error, Flags, Now, Step, Uid, dirs, filename};
@@ -36,11 +36,10 @@ impl State {
             Step::Done(()) => {}
             unfinished => return Ok(unfinished),
         }
-        let path = self.list_path();
-        match Lock::attempt(&self.process, &path, &mut self.waiting, now)? {
-            Attempt::Held(lock) => (self.held, self.saving) = (Some(lock), true),
+        match self.lock_list(now)? {
+            Attempt::Held(lock) => self.saving = Some(lock),
             Attempt::Busy => return Ok(Step::Busy { retry_after: lock::RETRY }),
-            Attempt::Denied(errno) => return Err(Error::io("lock", &path)(errno.into())),
+            Attempt::Denied(errno) => return Err(Error::io("lock", &self.list_path())(errno.into())),
         }
         Ok(Step::Done(()))
     }
@@ -129,10 +128,9 @@ impl State {
 
     /// Gives the lock back.
     pub(crate) fn unlock(&mut self) {
-        self.saving = false;
+        self.saving = None;
         // An unfinished sync under it has it.
         self.sync = self.sync.take().filter(|sync| sync.lock.is_none());
-        self.held = None;
     }
 }
 

@@ -251,15 +251,3 @@ fn passwords_are_shown_nowhere() {
     assert!(!format!("{config:?}").contains("swordfish"));
     assert!(!print(&config, &machine.host, Shown::All).contains("swordfish"));
 }
-
-#[test]
-fn what_cannot_be_honoured_yet_is_refused_and_not_passed_over() {
-    let machine = Machine::root();
-    let errors = machine.errors("pop3_lock_session = yes\n");
-    assert!(
-        errors
-            .iter()
-            .any(|line| line.contains("mail.conf:1:21: pop3_lock_session = yes cannot be honoured yet")),
-        "{errors:?}"
-    );
-}
