@@ -184,7 +184,9 @@ impl Conversation for Imap {
             Verdict::Failed { .. } => (Status::No, Some(Code::AuthenticationFailed)),
             Verdict::Temporary => (Status::No, Some(Code::Unavailable)),
             Verdict::Refused { code: Refusal::Limit, .. } => (Status::No, Some(Code::Limit)),
-            Verdict::Refused { code: Refusal::Unavailable, .. } => (Status::No, Some(Code::Unavailable)),
+            Verdict::Refused { code: Refusal::Delay | Refusal::Unavailable, .. } => {
+                (Status::No, Some(Code::Unavailable))
+            }
             Verdict::LoggedIn => (Status::Ok, None),
         };
         response::tagged(out, &tag, status, code, verdict.text());

@@ -1,6 +1,8 @@
 //! What a stranger is told that we are and can: the same for all clients, but for whether a password may come
 //! in the clear.
 
+use std::num::NonZeroU32;
+
 use protocol::capability::{self, Plaintext};
 
 use crate::conversation::Method;
@@ -29,7 +31,7 @@ impl Offers {
         Self {
             greeting: settings.greeting.clone(),
             capability: imap(settings.capability.as_deref(), plaintext, &mechanisms),
-            capa: pop3(plaintext, &mechanisms),
+            capa: pop3(settings.login_delay, plaintext, &mechanisms),
             mechanisms,
             plaintext,
         }
@@ -53,12 +55,13 @@ fn imap(instead: Option<&str>, plaintext: Plaintext, mechanisms: &[Method]) -> S
     first.chain(last).collect::<Vec<_>>().join(" ")
 }
 
-fn pop3(plaintext: Plaintext, mechanisms: &[Method]) -> Vec<String> {
+fn pop3(delay: Option<NonZeroU32>, plaintext: Plaintext, mechanisms: &[Method]) -> Vec<String> {
     let line = |line: &&str| match line.strip_prefix("SASL ") {
         None => (*line).to_owned(),
         Some(_) => mechanisms.iter().fold("SASL".to_owned(), |line, method| line + " " + method.name()),
     };
-    capability::POP3.iter().chain(capability::pop3_login(plaintext)).map(line).collect()
+    let always = capability::POP3.iter().chain(capability::pop3_login(plaintext)).map(line);
+    always.chain(delay.map(capability::pop3_login_delay)).collect()
 }
 
 #[cfg(test)]

@@ -146,6 +146,7 @@ impl Conversation for Pop3 {
             Verdict::LoggedIn => return pop3::ok(out, verdict.text()),
             Verdict::Failed { .. } => "[AUTH]",
             Verdict::Refused { code: Refusal::Limit, .. } => "[IN-USE]",
+            Verdict::Refused { code: Refusal::Delay, .. } => "[LOGIN-DELAY]",
             Verdict::Temporary | Verdict::Refused { code: Refusal::Unavailable, .. } => "[SYS/TEMP]",
         };
         pop3::err(out, &format!("{code} {}", verdict.text()));

@@ -1,5 +1,6 @@
 //! What a login is to do, as mail-environ(7) has it: read once, from a lookup that `main` provides.
 
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) greeting: String,
     /// IMAP: what is said instead of our own capabilities.
     pub(crate) capability: Option<String>,
+    /// POP3: for how many seconds after a login the next one is refused, by the master.
+    pub(crate) login_delay: Option<NonZeroU32>,
     /// In the order in which they are offered.
     pub(crate) mechanisms: Vec<Method>,
     /// Take no password from other hosts in the clear.
@@ -49,6 +52,7 @@ impl Settings {
             listeners: value("LISTEN_FDS", &lookup)?.ok_or(Wrong::Missing("LISTEN_FDS"))?,
             greeting: lookup("GREETING").unwrap_or_else(|| "Mail server ready.".to_owned()),
             capability: lookup("IMAP_CAPABILITY"),
+            login_delay: value("POP3_LOGIN_DELAY", &lookup)?.and_then(NonZeroU32::new),
             mechanisms: mechanisms(&lookup("AUTH_MECHANISMS").unwrap_or_else(|| "plain login".to_owned()))?,
             disable_plaintext_auth: flag("DISABLE_PLAINTEXT_AUTH"),
             process_per_connection: flag("PROCESS_PER_CONNECTION"),

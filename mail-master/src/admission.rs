@@ -10,9 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 use ioloop::TimerId;
 use log::{error, info, warn};
 use slotmap::new_key_type;
-use wire::ConnectionId;
 use wire::auth::Line;
 use wire::login::{Refusal, Request, ToLogin};
+use wire::{ConnectionId, Protocol};
 
 use crate::children::Role;
 use crate::config::{self, ProtocolSettings};
@@ -119,6 +119,16 @@ impl Master {
             error!("{}: {}, {}: {why}", request.protocol, person.user, request.remote.0);
             return self.refuse_internal(key);
         }
+        let delay = match request.protocol {
+            Protocol::Pop3 if person.master_user.is_none() => settings.pop3_login_delay,
+            _ => Duration::ZERO,
+        };
+        if !delay.is_zero()
+            && let Some(left) = self.login_delay.left(&person.user, Instant::now())
+        {
+            let text = format!("You may log in again in {} seconds.", left.as_secs() + 1);
+            return self.refuse(key, Refusal::Delay, &text);
+        }
         let counting = match person.master_user {
             Some(_) => Counting::Exempt,
             None => Counting::Limit(settings.mail_max_userip_connections),
@@ -127,6 +137,7 @@ impl Master {
             Group { protocol: request.protocol, user: person.user.clone(), address: request.remote.0 };
         match self.ledger.reserve(group, counting, SystemTime::now()) {
             Ok(id) => {
+                self.login_delay.begin(&person.user, delay, Instant::now());
                 let reserved = Reserved { id, person, waits: Waits::Worker, tried: Vec::new() };
                 if let Some(admission) = self.admissions.get_mut(key) {
                     admission.stage = Stage::Reserved(reserved);
@@ -362,6 +373,7 @@ impl Master {
         let Some(admission) = self.take_admission(key) else { return };
         if let Stage::Reserved(reserved) = admission.stage {
             self.ledger.close(reserved.id);
+            self.login_delay.forget(&reserved.person.user);
         }
         if let Some(login) = admission.login {
             let id = admission.request.id;

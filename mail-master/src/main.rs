@@ -21,6 +21,7 @@ mod ledger;
 mod link;
 mod listener;
 mod log_sink;
+mod login_delay;
 mod login_process;
 mod mail_process;
 mod master;

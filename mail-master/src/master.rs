@@ -28,6 +28,7 @@ use crate::ledger::Ledger;
 use crate::link::{Lines, Link, Lost};
 use crate::listener::Listeners;
 use crate::log_sink::LogSink;
+use crate::login_delay::LoginDelay;
 use crate::login_process::{LoginKey, LoginProcess};
 use crate::pool::{Pool, WorkerKey};
 use crate::quarantine::Quarantine;
@@ -98,6 +99,7 @@ pub(crate) struct Master {
     pub(crate) pool: Pool,
     pub(crate) ledger: Ledger,
     pub(crate) quarantine: Quarantine,
+    pub(crate) login_delay: LoginDelay,
     pub(crate) admissions: SlotMap<AdmissionKey, Admission>,
     pub(crate) admitted_as: HashMap<ConnectionId, AdmissionKey>,
     pub(crate) control: Control,
@@ -142,6 +144,7 @@ impl Master {
             pool: Pool::default(),
             ledger: Ledger::default(),
             quarantine: Quarantine::default(),
+            login_delay: LoginDelay::default(),
             admissions: SlotMap::with_key(),
             admitted_as: HashMap::new(),
             control: Control::default(),

@@ -2,6 +2,7 @@
 //!
 //! Clients with the same settings share one value. A setting that cannot be understood refuses the client.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use envdump::Environment;
@@ -47,6 +48,8 @@ pub(crate) struct Pop3 {
     pub(crate) reuse_xuidl: bool,
     pub(crate) last: bool,
     pub(crate) lock_session: bool,
+    /// Seconds; what the client is told of it.
+    pub(crate) login_delay: Option<NonZeroU32>,
 }
 
 impl Settings {
@@ -86,6 +89,7 @@ impl Settings {
                 no_flag_updates: environment.is_set("POP3_NO_FLAG_UPDATES"),
                 reuse_xuidl: environment.is_set("POP3_REUSE_XUIDL"),
                 last: environment.is_set("POP3_ENABLE_LAST"),
+                login_delay: NonZeroU32::new(number(environment, "POP3_LOGIN_DELAY", 0)?),
                 lock_session: environment.is_set("POP3_LOCK_SESSION"),
             },
         })

@@ -49,6 +49,26 @@ fn one_more_than_a_user_may_have_is_refused_where_each_has_a_process() {
     one_more_is_refused(PRIVATE);
 }
 
+#[test]
+fn a_user_who_has_just_logged_in_by_pop3_has_to_wait() {
+    let server = Server::start("mail_process_per_connection = no\npop3_login_delay = 1 hour\n");
+    let mut alice = server.pop3();
+    assert!(alice.list("CAPA").contains(&"LOGIN-DELAY 3600".to_owned()));
+    assert_eq!(alice.try_login("nobody"), "-ERR [AUTH] Authentication failed.");
+    alice.login("alice");
+    assert!(alice.list("CAPA").contains(&"LOGIN-DELAY 3600".to_owned()));
+    assert_eq!(alice.ask("QUIT"), "+OK Logging out.");
+    let mut again = server.pop3();
+    for _ in 0..2 {
+        let answer = again.try_login("alice");
+        assert!(answer.starts_with("-ERR [LOGIN-DELAY] You may log in again in 3"), "{answer}");
+    }
+    // Nobody else has to, and not in IMAP.
+    again.login("bob");
+    server.login("alice");
+    server.login("alice");
+}
+
 fn of_eleven_at_once_one_is_refused(settings: &str) {
     let server = Server::start(settings);
     for round in 0..5 {

@@ -1,5 +1,7 @@
 //! What we say that we can, in one place; a name stands here only when the command behind it works.
 
+use std::num::NonZeroU32;
+
 /// May a password come over this connection in the clear?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plaintext {
@@ -20,7 +22,7 @@ pub fn imap_login(plaintext: Plaintext) -> &'static str {
     }
 }
 
-/// POP3, whoever asks: lines of `CAPA`. `LOGIN-DELAY` comes to them where there is one.
+/// POP3, whoever asks: lines of `CAPA`. `LOGIN-DELAY` comes to them where there is one: see [`pop3_login_delay`].
 pub const POP3: &[&str] =
     &["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "UTF8", "LANG"];
 
@@ -30,4 +32,9 @@ pub fn pop3_login(plaintext: Plaintext) -> &'static [&'static str] {
         Plaintext::Allowed => &["USER", "SASL PLAIN LOGIN"],
         Plaintext::Refused => &[],
     }
+}
+
+/// POP3: that a user has to wait for so many seconds between two logins.
+pub fn pop3_login_delay(seconds: NonZeroU32) -> String {
+    format!("LOGIN-DELAY {seconds}")
 }

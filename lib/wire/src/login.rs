@@ -9,7 +9,7 @@ pub const NAME: &str = "mail-login";
 /// The version that both must share.
 pub const MAJOR: u32 = 1;
 /// What may differ.
-pub const MINOR: u32 = 0;
+pub const MINOR: u32 = 1;
 
 /// What a login says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub enum ToLogin {
 pub enum Refusal {
     /// The user has too many connections.
     Limit,
+    /// The user has logged in a moment ago.
+    Delay,
     /// Not now.
     Unavailable,
 }
@@ -79,6 +81,7 @@ impl Refusal {
     fn word(self) -> &'static str {
         match self {
             Self::Limit => "limit",
+            Self::Delay => "delay",
             Self::Unavailable => "unavailable",
         }
     }
@@ -158,6 +161,7 @@ impl ToLogin {
                 id: record.value("id")?,
                 code: match record.text("code")? {
                     "limit" => Refusal::Limit,
+                    "delay" => Refusal::Delay,
                     _ => Refusal::Unavailable,
                 },
                 text: record.text("text")?.to_owned(),
@@ -218,6 +222,7 @@ mod tests {
             ToLogin::Accepted(1),
             ToLogin::Greet(2),
             ToLogin::Refused { id: 3, code: Refusal::Limit, text: text.clone() },
+            ToLogin::Refused { id: 3, code: Refusal::Delay, text: text.clone() },
             ToLogin::Refused { id: 3, code: Refusal::Unavailable, text },
             ToLogin::Retire,
         ];

@@ -104,6 +104,7 @@ fn every_verdict_has_its_code() {
         (Verdict::Failed { reason: None }, "-ERR [AUTH] Authentication failed.\r\n"),
         (Verdict::Temporary, "-ERR [SYS/TEMP] Temporary authentication failure.\r\n"),
         (Verdict::Refused { code: Refusal::Limit, text: text() }, "-ERR [IN-USE] Too many.\r\n"),
+        (Verdict::Refused { code: Refusal::Delay, text: text() }, "-ERR [LOGIN-DELAY] Too many.\r\n"),
         (Verdict::Refused { code: Refusal::Unavailable, text: text() }, "-ERR [SYS/TEMP] Too many.\r\n"),
     ] {
         let mut out = Vec::new();

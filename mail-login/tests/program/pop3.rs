@@ -52,9 +52,11 @@ fn one_that_is_not_let_in_is_told_why_and_may_try_again() {
         line.ends_with("Login failed: user=<alice>, method=PLAIN, rip=127.0.0.1, lip=127.0.0.1"),
         "{line}"
     );
-    for (code, answer) in
-        [(Refusal::Limit, "-ERR [IN-USE] Too many."), (Refusal::Unavailable, "-ERR [SYS/TEMP] Too many.")]
-    {
+    for (code, answer) in [
+        (Refusal::Limit, "-ERR [IN-USE] Too many."),
+        (Refusal::Delay, "-ERR [LOGIN-DELAY] Too many."),
+        (Refusal::Unavailable, "-ERR [SYS/TEMP] Too many."),
+    ] {
         client.say("USER alice\r\nPASS secret\r\n");
         assert_eq!(client.line(), "+OK");
         auth.admit();

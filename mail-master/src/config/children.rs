@@ -36,6 +36,7 @@ impl Config {
             false => settings.login_max_connections.variable(),
         };
         let capability = settings.imap_capability.variable().filter(|_| protocol == Protocol::Imap);
+        let delay = settings.pop3_login_delay.variable().filter(|_| protocol == Protocol::Pop3);
         let variables = [
             ("PROTOCOL", Some(protocol.name().to_owned())),
             ("GREETING", settings.login_greeting.variable()),
@@ -45,6 +46,7 @@ impl Config {
             ("LOGIN_TIMEOUT", settings.login_timeout.variable()),
             ("AUTH_MECHANISMS", self.server.auth_mechanisms.variable()),
             ("IMAP_CAPABILITY", capability),
+            ("POP3_LOGIN_DELAY", delay),
             ("VERBOSE_PROCTITLE", settings.verbose_proctitle.variable()),
             ("DEBUG", settings.mail_debug.variable()),
         ];

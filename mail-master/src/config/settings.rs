@@ -202,6 +202,9 @@ settings! {
         /// IMAP nothing can be deleted or marked meanwhile.
         /// With no, messages keep their numbers for a session all the same.
         pop3_lock_session: bool = "no" => POP3_LOCK_SESSION;
+        /// How long a user has to wait after a login before the next one; 0 is not at all.
+        /// Clients are told so before they try, as LOGIN-DELAY.
+        pop3_login_delay: Duration = "0" => POP3_LOGIN_DELAY;
         /// What a message is called in UIDL: %v UIDVALIDITY, %u UID, %m MD5 of its header, %f its file's name.
         pop3_uidl_format: UidlFormat = "%08Xu%08Xv" => POP3_UIDL_FORMAT;
         /// What a session says in the log at its end: %t, %p number and bytes of TOP, %r, %b of RETR, %d, %m deleted and all

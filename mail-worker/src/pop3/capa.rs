@@ -2,13 +2,14 @@
 
 use std::iter::once;
 
-use protocol::capability::POP3;
+use protocol::capability::{POP3, pop3_login_delay};
 
 use super::Pop3;
 use super::reply::{Outcome, Reply, Stop};
 
 pub(super) async fn run(pop3: &mut Pop3) -> Outcome {
-    let names = POP3.iter().copied().chain(once(IMPLEMENTATION));
+    let delay = pop3.client.user.settings.pop3.login_delay.map(pop3_login_delay);
+    let names = POP3.iter().copied().chain(delay.as_deref()).chain(once(IMPLEMENTATION));
     pop3.client.write(|out| protocol::pop3::capa(out, names));
     Ok(Reply::Written)
 }
