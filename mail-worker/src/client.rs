@@ -195,10 +195,15 @@ impl Client {
         if self.output.borrow().len() >= MUCH {
             self.flush().await?;
         }
+        self.pause().await;
+        Ok(())
+    }
+
+    /// For long work without output: lets the neighbours work if the turn is over.
+    pub(crate) async fn pause(&self) {
         if self.shared.turn.is_over() {
             self.rest(Wants::turn()).await;
         }
-        Ok(())
     }
 
     /// Brings `mailbox` up to date with the disk. A lock that another program holds is waited for until `patience`

@@ -4,11 +4,11 @@
 //! are. Only QUIT deletes: a session that ends in any other way has removed nothing.
 
 mod capa;
-mod chunks;
 mod dele;
 mod last;
 mod list;
 mod maildrop;
+mod opening;
 mod quit;
 mod reply;
 mod retr;

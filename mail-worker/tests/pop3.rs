@@ -299,3 +299,91 @@ fn a_mailbox_that_cannot_be_opened_is_told() {
     assert_eq!(answer, "-ERR [SYS/TEMP] The mailbox cannot be opened.\r\n");
     assert!(log.contains("alice: opening INBOX: "), "{log}");
 }
+
+#[test]
+fn what_another_server_called_messages_and_how_it_listed_them_stays() {
+    let (scratch, environment) = scratch();
+    let home = scratch.home("alice", ALICE);
+    let list = home.join("Maildir/dovecot-uidlist");
+    fs::write(&list, "3 V7 N9\n2 O2 Pfirst-id :1.a\n5 O1 :2.b,W=30\n6 Pwith\x7f :3.c\n").unwrap();
+    let owner = fs::metadata(&home).unwrap();
+    let (uid, gid) =
+        (std::os::unix::fs::MetadataExt::uid(&owner), std::os::unix::fs::MetadataExt::gid(&owner));
+    std::os::unix::fs::chown(&list, Some(uid), Some(gid)).unwrap();
+    let (answer, _) = talk(&scratch, &environment, "UIDL\r\nTOP 1 0\r\nDELE 2\r\nQUIT\r\n");
+    let uids = "1 0000000500000007\r\n2 first-id\r\n3 0000000600000007\r\n.\r\n";
+    assert!(answer.contains(&format!("+OK\r\n{uids}")), "{answer}");
+    assert!(answer.contains("Subject: two\r\n"), "{answer}");
+    let (answer, _) = talk(&scratch, &environment, "UIDL\r\nLIST\r\nQUIT\r\n");
+    assert!(answer.contains("1 0000000500000007\r\n2 0000000600000007\r\n.\r\n"), "{answer}");
+    assert!(answer.contains("1 30\r\n2 24\r\n.\r\n"), "{answer}");
+    assert_eq!(files(&home), ["2.b,W=30:2,", "3.c:2,"]);
+}
+
+#[test]
+fn capabilities_and_languages_after_login() {
+    let (scratch, mut environment) = scratch();
+    environment.set("POP3_LOGIN_DELAY", "60").unwrap();
+    let (answer, _) = talk(&scratch, &environment, "CAPA\r\nLANG en\r\nLANG de\r\nUTF8\r\nQUIT\r\n");
+    let lines: Vec<&str> = answer.lines().skip(1).collect();
+    assert_eq!(
+        lines,
+        [
+            "+OK",
+            "TOP",
+            "UIDL",
+            "RESP-CODES",
+            "AUTH-RESP-CODE",
+            "PIPELINING",
+            "EXPIRE NEVER",
+            "UTF8",
+            "LANG",
+            "LOGIN-DELAY 60",
+            "IMPLEMENTATION mail-worker",
+            ".",
+            "+OK en Language changed.",
+            "-ERR We speak English only.",
+            "-ERR Already logged in.",
+            "+OK Logging out."
+        ]
+    );
+}
+
+/// Lone CRs, no end of line, NULs, dots: each message's size is that of what is sent.
+#[test]
+fn sizes_are_those_of_what_is_sent_however_odd_a_message_is() {
+    let scratch = Scratch::new();
+    let mut environment = scratch.environment("alice", ALICE);
+    let home = scratch.home("alice", ALICE);
+    environment.remove("IMAPLOGINTAG");
+    environment.set("PROTOCOL", "pop3").unwrap();
+    environment.set("POP3_CLIENT_WORKAROUNDS", "outlook-no-nuls").unwrap();
+    let long = "x".repeat(200_000);
+    let messages =
+        ["", "\n", ".", "a\r\r\nb\rc\n\n.\r\n..\nlast", "A: 1\n\n\0\0\r", "\r\n.\r\n", "A\r", &long];
+    for (number, text) in messages.iter().enumerate() {
+        deliver(&home, &format!("{number}.a"), text);
+    }
+    let commands: String = (1..=messages.len()).map(|number| format!("RETR {number}\r\n")).collect();
+    let output = by_hand(&scratch, &environment, &format!("LIST\r\n{commands}QUIT\r\n"));
+    let mut rest = output.stdout.split(|byte| *byte == b'\n').map(|line| [line, b"\n"].concat());
+    assert_eq!(rest.next().unwrap(), b"+OK Logged in as alice.\r\n");
+    assert!(rest.next().unwrap().starts_with(b"+OK 8 messages"));
+    let sizes: Vec<usize> = rest
+        .by_ref()
+        .take_while(|line| line != b".\r\n")
+        .map(|line| String::from_utf8(line).unwrap().trim_end().split_once(' ').unwrap().1.parse().unwrap())
+        .collect();
+    for (text, size) in messages.iter().zip(sizes) {
+        assert_eq!(rest.next().unwrap(), format!("+OK {size} octets\r\n").as_bytes());
+        let lines = rest.by_ref().take_while(|line| line != b".\r\n");
+        let body: Vec<u8> =
+            lines.flat_map(|line| line.strip_prefix(b".").unwrap_or(&line).to_vec()).collect();
+        let wanted = text.replace("\r\n", "\n").replace('\n', "\r\n").into_bytes();
+        let nuls = |byte: &u8| if *byte == 0 { 0x80 } else { *byte };
+        let wanted: Vec<u8> = wanted.iter().map(nuls).collect();
+        assert_eq!(&body[..size.min(body.len())], wanted, "{text:?}");
+        // The last line has an end, whether the message has one or not.
+        assert!(body.len() == size || body.len() <= size + 2 && !text.ends_with('\n'), "{text:?}: {size}");
+    }
+}

@@ -16,8 +16,7 @@ use crate::dirs::Dirs;
 use crate::keywords::is_name;
 use crate::messages::Place;
 use crate::sync::{Locked, State};
-use crate::uidlist::{Fault, Reader};
-use crate::{Access, Error, Hook, Keyword, Now, Process, Saving, Step, Uid, View, lock};
+use crate::{Access, Error, Hook, Keyword, Now, Process, Saving, Step, View, lock};
 
 /// A mailbox, shared by all who have it open.
 pub struct Mailbox {
@@ -136,27 +135,6 @@ impl Mailbox {
         eaccess(&self.state.borrow().dirs.dir(Place::Cur), AccessFlags::W_OK).is_ok()
     }
 
-    /// What the uidlist has as POP3 unique ids (key P), by UID: of messages that came from another server. Reads the
-    /// whole list; most have none.
-    pub fn pop3_ids(&self) -> Result<Vec<(Uid, Vec<u8>)>, Error> {
-        let path = self.state.borrow().control().join("dovecot-uidlist");
-        let mut ids = Vec::new();
-        let read = || -> Result<(), Fault> {
-            let Some(mut reader) = Reader::open(&path)? else { return Ok(()) };
-            while let Some((record, _)) = reader.next()? {
-                if let Some(id) = record.value(b'P').filter(|id| is_pop3_id(id)) {
-                    ids.push((record.uid, id.to_vec()));
-                }
-            }
-            Ok(())
-        };
-        match { read }() {
-            Err(Fault::Io(error)) => Err(error),
-            // A sync finds out about a broken list.
-            Ok(()) | Err(Fault::Broken(_)) => Ok(ids),
-        }
-    }
-
     /// Its directory, for the log.
     pub fn path(&self) -> PathBuf {
         self.root.to_path_buf()
@@ -167,11 +145,6 @@ impl fmt::Debug for Mailbox {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_tuple("Mailbox").field(&self.root).finish()
     }
-}
-
-/// RFC 1939, section 7: 1 to 70 printable characters.
-fn is_pop3_id(id: &[u8]) -> bool {
-    (1..=70).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
 }
 
 #[cfg(test)]

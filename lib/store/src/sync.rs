@@ -58,6 +58,8 @@ pub(crate) struct State {
     /// The list could not be locked or written, so that UIDs may be ours alone.
     denied: bool,
     waiting: Option<Box<Waiting>>,
+    /// The list has keys that POP3 is interested in.
+    pub(crate) has_pop3_keys: bool,
     /// Who has the mailbox for himself.
     pub(crate) holder: Holder,
     sync: Option<Box<Sync>>,
@@ -158,6 +160,7 @@ impl State {
             unmoved: false,
             denied: false,
             waiting: None,
+            has_pop3_keys: false,
             holder: Holder::default(),
             sync: None,
             fsync,
@@ -238,7 +241,7 @@ impl State {
         self.keywords.edition(self.model.messages.used())
     }
 
-    fn list_path(&self) -> PathBuf {
+    pub(crate) fn list_path(&self) -> PathBuf {
         self.control().join("dovecot-uidlist")
     }
 

@@ -8,65 +8,37 @@ use std::num::NonZeroU32;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use message::CrlfSize;
-use store::{Access, Change, Error, Expunges, Flag, Flags, Found, Hold, Mailbox, Now, Step, Uid, View};
+use store::{Access, Change, Error, Expunges, Flag, Flags, Found, Hold, Mailbox, Now, Pop3Record, Uid, View};
 
-use super::chunks::Chunks;
 use super::reply::Stop;
 use crate::client::Client;
-use crate::session::Wants;
+use crate::source::Source;
 
 /// See above.
 pub(super) struct Maildrop {
-    client: Rc<Client>,
-    view: View,
+    pub(super) client: Rc<Client>,
+    pub(super) view: View,
     /// It is ours alone until this is let go.
-    hold: Option<Rc<Hold>>,
+    pub(super) hold: Option<Rc<Hold>>,
     /// The mail that the mailbox was opened in.
-    mail: Rc<store::User>,
-    letters: Vec<Letter>,
+    pub(super) mail: Rc<store::User>,
+    pub(super) letters: Vec<Letter>,
     /// The highest number of a message that was read, now and at login; 0 is none.
     pub(super) last: u32,
-    last_before: u32,
-    /// Unique ids from another server, by UID, once they were asked for.
-    foreign_ids: Option<Vec<(Uid, Vec<u8>)>>,
+    pub(super) last_before: u32,
+    /// What another server said of messages, by UID.
+    pub(super) records: Vec<Pop3Record>,
 }
 
 /// One message.
 pub(super) struct Letter {
     pub(super) uid: Uid,
-    /// Once it was needed.
-    size: Option<u64>,
+    /// Once it is known.
+    pub(super) size: Option<u64>,
     pub(super) deleted: bool,
 }
 
 impl Maildrop {
-    /// Opens INBOX.
-    pub(super) async fn open(client: Rc<Client>) -> Result<Self, Error> {
-        let mail = client.user.mail();
-        let mailbox = mail.open(INBOX, client.now())?;
-        client.user.stirred.set(true);
-        let updates = !client.user.settings.pop3.no_flag_updates && mailbox.writable();
-        let access = if updates { Access::ReadWrite } else { Access::ReadOnly };
-        let mut view = mailbox.view(access);
-        let hold = match client.user.settings.pop3.lock_session {
-            true => take(&client, &view).await?,
-            false => None,
-        };
-        // Now that nobody changes it, and that what waits in new/ may move.
-        client.sync(&mailbox, PATIENCE).await?;
-        match view.update(Expunges::Tell) {
-            Err(Error::Replaced) => view = another_view(&mailbox, access, hold.as_ref()),
-            updated => drop(updated?),
-        }
-        let uids = (1..=view.exists()).filter_map(|number| view.uid(number));
-        let letters: Vec<Letter> = uids.map(|uid| Letter { uid, size: None, deleted: false }).collect();
-        let is_read = |letter: &Letter| view.message(letter.uid).is_some_and(|it| it.flags.has(Flag::Seen));
-        let last = letters.iter().rposition(is_read).map_or(0, |index| count(index.saturating_add(1)));
-        client.tally().messages.set(count(letters.len()));
-        Ok(Self { client, view, hold, mail, letters, last, last_before: last, foreign_ids: None })
-    }
-
     /// If the user's mail had to be loaded anew since, goes on there. The numbers stay what they are.
     pub(super) async fn renew(&mut self) -> Result<(), Error> {
         let mail = self.client.user.mail();
@@ -180,17 +152,9 @@ impl Maildrop {
     }
 
     async fn measure(&mut self, uid: Uid) -> Result<u64, Stop> {
-        let Some(mut chunks) = self.open_file(uid).await? else { return Ok(0) };
-        let mut size = CrlfSize::default();
-        loop {
-            let chunk = chunks.next().map_err(|error| self.cannot_read(error))?;
-            if chunk.is_empty() {
-                break;
-            }
-            size.push(chunk);
-            self.client.breathe().await?;
-        }
-        let size = size.size();
+        let Some(mut source) = self.open_file(uid).await? else { return Ok(0) };
+        let read = source.crlf_size(&self.client, 0, source.size()).await?;
+        let size = read.map_err(|error| self.cannot_read(error))?;
         if let Ok(small) = u32::try_from(size) {
             self.view.remember_size(uid, small);
         }
@@ -201,9 +165,9 @@ impl Maildrop {
 // Messages.
 impl Maildrop {
     /// Opens a message; none if it is gone.
-    pub(super) async fn open_file(&mut self, uid: Uid) -> Result<Option<Chunks>, Error> {
+    pub(super) async fn open_file(&mut self, uid: Uid) -> Result<Option<Source>, Error> {
         let found = self.find(|view, _| view.open(uid)).await?;
-        Ok(found.map(|found| Chunks::new(found.file)))
+        Ok(found.map(|file| Source::new(file, Vec::new())))
     }
 
     /// Removes a message; none if it was gone.
@@ -234,15 +198,9 @@ impl Maildrop {
     }
 
     /// The unique id that a message has from another server.
-    pub(super) fn foreign_id(&mut self, uid: Uid) -> Result<Option<&[u8]>, Error> {
-        if self.foreign_ids.is_none() {
-            let mut ids = self.view.mailbox().pop3_ids()?;
-            ids.sort_by_key(|(uid, _)| *uid);
-            self.foreign_ids = Some(ids);
-        }
-        let ids = self.foreign_ids.as_deref().unwrap_or_default();
-        let found = ids.binary_search_by_key(&uid, |(uid, _)| *uid).ok().and_then(|index| ids.get(index));
-        Ok(found.map(|(_, id)| id.as_slice()))
+    pub(super) fn foreign_id(&self, uid: Uid) -> Option<&[u8]> {
+        let found = self.records.binary_search_by_key(&uid, |record| record.uid).ok();
+        self.records.get(found?)?.id.as_deref()
     }
 
     pub(super) fn cannot_read(&self, source: io::Error) -> Error {
@@ -277,38 +235,18 @@ impl Drop for Maildrop {
 }
 
 /// A view that may do what the one before it might.
-fn another_view(mailbox: &Rc<Mailbox>, access: Access, hold: Option<&Rc<Hold>>) -> View {
+pub(super) fn another_view(mailbox: &Rc<Mailbox>, access: Access, hold: Option<&Rc<Hold>>) -> View {
     let view = mailbox.view(access);
     hold.into_iter().for_each(|hold| view.bear(hold));
     view
-}
-
-/// Has the mailbox for this session alone; none where we may not write, so that nobody like us changes anything.
-async fn take(client: &Client, view: &View) -> Result<Option<Rc<Hold>>, Error> {
-    let limit = client.now().instant + PATIENCE;
-    loop {
-        match view.hold(client.now())? {
-            Step::Done(hold) => return Ok(hold),
-            Step::Busy { .. } if client.now().instant >= limit => return Err(Error::InUse),
-            Step::Busy { retry_after } => {
-                client.rest(Wants::default().or_at(client.now().instant + retry_after)).await;
-            }
-            Step::More => client.rest(Wants::turn()).await,
-        }
-    }
 }
 
 fn index(number: NonZeroU32) -> Option<usize> {
     usize::try_from(number.get()).ok()?.checked_sub(1)
 }
 
-/// UIDs have 32 bits, so that no mailbox has more messages.
-fn count(number: usize) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-const INBOX: &[u8] = b"INBOX";
+pub(super) const INBOX: &[u8] = b"INBOX";
 /// How long a lock may keep messages from being seen.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 /// How often a message is looked for that other programs rename meanwhile.
 const TRIES: u8 = 5;

@@ -26,7 +26,7 @@ pub(super) async fn top(pop3: &mut Pop3, number: NonZeroU32, lines: u64) -> Outc
 /// Writes answer and message; how many bytes the message took.
 async fn send(pop3: &mut Pop3, number: NonZeroU32, mut writer: DotWriter) -> Result<u64, Stop> {
     let uid = pop3.maildrop.letter(number)?.uid;
-    let mut chunks = pop3.maildrop.open_file(uid).await?.ok_or_else(Stop::gone)?;
+    let mut source = pop3.maildrop.open_file(uid).await?.ok_or_else(Stop::gone)?;
     let client = Rc::clone(&pop3.client);
     let mut cure = Cure::new(&client.user.settings.pop3);
     client.set_within(true);
@@ -34,18 +34,19 @@ async fn send(pop3: &mut Pop3, number: NonZeroU32, mut writer: DotWriter) -> Res
         Some(size) => ok(out, &format!("{size} octets")),
         None => ok(out, "Message follows"),
     });
-    let mut sent = 0;
+    let (mut sent, mut at) = (0, 0);
     while !writer.is_satisfied() {
-        let chunk = chunks.next().map_err(|error| pop3.maildrop.cannot_read(error))?;
-        if chunk.is_empty() {
+        let piece = source.read(at, u64::MAX).map_err(|error| pop3.maildrop.cannot_read(error))?;
+        if piece.is_empty() {
             break;
         }
-        cure.change(chunk);
-        sent += client.write(|out| grown(out, |out| writer.write(out, chunk)));
+        at += piece.len() as u64;
+        cure.look_at(piece);
+        sent += client.write(|out| added(out, &cure, |out| writer.write(out, piece)));
         client.breathe().await?;
     }
     sent += client.write(|out| {
-        grown(out, |out| {
+        added(out, &cure, |out| {
             if !writer.is_satisfied() {
                 writer.write(out, cure.ending());
             }
@@ -56,11 +57,13 @@ async fn send(pop3: &mut Pop3, number: NonZeroU32, mut writer: DotWriter) -> Res
     Ok(sent)
 }
 
-/// By how many bytes `write` made `out` longer.
-fn grown(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
+/// By how many bytes `write` made `out` longer. They are what the client can bear.
+fn added(out: &mut Vec<u8>, cure: &Cure, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
     let before = out.len();
     write(out);
-    out.len().saturating_sub(before) as u64
+    let added = out.get_mut(before..).unwrap_or_default();
+    cure.change(added);
+    added.len() as u64
 }
 
 /// What clients need to whom not every message can be shown as it is: pop3_client_workarounds.
@@ -77,16 +80,20 @@ impl Cure {
         Self { no_nuls: settings.no_nuls, header, in_line: false }
     }
 
-    /// The next piece of a message as the client can bear it.
-    fn change(&mut self, chunk: &mut [u8]) {
-        if self.no_nuls {
-            chunk.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = 0x80);
-        }
+    /// The next piece of a message, as it is stored.
+    fn look_at(&mut self, piece: &[u8]) {
         if let Some(header) = &mut self.header {
-            self.in_line = !chunk.ends_with(b"\n");
-            if header.push(chunk).is_some() {
+            self.in_line = !piece.ends_with(b"\n");
+            if header.push(piece).is_some() {
                 self.header = None;
             }
+        }
+    }
+
+    /// Changes what is about to be sent.
+    fn change(&self, sent: &mut [u8]) {
+        if self.no_nuls {
+            sent.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = 0x80);
         }
     }
 
@@ -110,6 +117,7 @@ mod tests {
         let mut message = Vec::new();
         for chunk in chunks {
             let mut chunk = chunk.to_vec();
+            cure.look_at(&chunk);
             cure.change(&mut chunk);
             message.extend(chunk);
         }

@@ -13,6 +13,8 @@ use protocol::pop3::{line, ok};
 use super::Pop3;
 use super::reply::{Outcome, Reply, Stop};
 use super::unique_id::{self, Facts};
+use crate::client::Client;
+use crate::source::{Reading, Source};
 
 pub(super) async fn one(pop3: &mut Pop3, number: NonZeroU32) -> Outcome {
     let id = unique_id(pop3, number).await?.ok_or_else(Stop::gone)?;
@@ -38,14 +40,14 @@ pub(super) async fn all(pop3: &mut Pop3) -> Outcome {
 async fn unique_id(pop3: &mut Pop3, number: NonZeroU32) -> Result<Option<String>, Stop> {
     let maildrop = &mut pop3.maildrop;
     let uid = maildrop.letter(number)?.uid;
-    if let Some(id) = maildrop.foreign_id(uid)? {
+    if let Some(id) = maildrop.foreign_id(uid) {
         return Ok(Some(String::from_utf8_lossy(id).into_owned()));
     }
     let settings = &pop3.client.user.settings.pop3;
     let mut facts = Facts { uid: uid.get(), uid_validity: maildrop.uid_validity(), ..Facts::default() };
     if settings.reuse_xuidl || settings.uidl_format.needs_header() {
-        let Some(chunks) = maildrop.open_file(uid).await? else { return Ok(None) };
-        facts.header = chunks.header().map_err(|error| maildrop.cannot_read(error))?;
+        let Some(source) = maildrop.open_file(uid).await? else { return Ok(None) };
+        facts.header = header(&pop3.client, source).await?.map_err(|error| maildrop.cannot_read(error))?;
     }
     if settings.reuse_xuidl
         && let Some(id) = x_uidl(&facts.header)
@@ -57,6 +59,13 @@ async fn unique_id(pop3: &mut Pop3, number: NonZeroU32) -> Result<Option<String>
         facts.file_name = name;
     }
     Ok(Some(settings.uidl_format.fill(&facts)))
+}
+
+async fn header(client: &Client, mut source: Source) -> Reading<Vec<u8>> {
+    match source.header_end(client).await? {
+        Ok(end) => source.bytes(client, 0, end).await,
+        Err(error) => Ok(Err(error)),
+    }
 }
 
 /// What the field says, if an id may look so.

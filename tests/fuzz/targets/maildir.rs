@@ -28,7 +28,9 @@ fuzz_target!(|input: &[u8]| {
     let stored: Vec<Uid> = (before.iter().map(|(uid, _)| *uid))
         .filter(|&uid| matches!(view.store(uid, Change::Add(seen), Now::read()), Ok(Found::Here(_))))
         .collect();
-    view.mailbox().pop3_ids().ok();
+    if let Ok(mut records) = view.mailbox().pop3_records() {
+        while let Ok(Step::More) = records.step(10) {}
+    }
     drop(view);
 
     let again = open(&process, dir.path()).unwrap();

@@ -115,6 +115,7 @@ impl State {
     fn record(&mut self, sync: &mut Sync, record: &Record<'_>, end: End) -> Result<Verdict, Error> {
         let highest = self.model.highest();
         let is_new = record.uid.get() > highest;
+        self.has_pop3_keys |= [b'P', b'O'].iter().any(|key| record.value(*key).is_some());
         let bearer = self.model.messages.entry(record.uid);
         if bearer.is_some_and(|entry| self.model.messages.base(entry) != record.base) {
             return Ok(Verdict::Contradiction);

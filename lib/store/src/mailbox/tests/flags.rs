@@ -1,7 +1,7 @@
 //! Flags, keywords, opening, expunging.
 
 use super::*;
-use crate::{Change, Error, Keyword};
+use crate::{Change, Error, Keyword, Pop3Record};
 
 fn stored(view: &mut View, number: u32, change: Change, now: Now) -> Flags {
     match view.store(uid(number), change, now).unwrap() {
@@ -154,9 +154,20 @@ fn sizes_are_known_from_names_or_remembered() {
 }
 
 #[test]
-fn pop3_ids_come_from_the_list() {
+fn what_another_pop3_server_said_comes_from_the_list() {
     let maildir = Maildir::new();
-    maildir.put_all(&["cur/1.a:2,", "cur/2.b:2,"]);
-    maildir.write_list("3 V7 N9\n2 Pabc.1 :1.a\n5 W7 :2.b\n");
-    assert_eq!(maildir.synced().pop3_ids().unwrap(), [(uid(2), b"abc.1".to_vec())]);
+    maildir.put_all(&["cur/1.a:2,", "cur/2.b:2,", "cur/3.c:2,"]);
+    maildir.write_list("3 V7 N9\n2 Pabc.1 :1.a\n5 W7 :2.b\n6 O3 P :3.c\n");
+    let read = |mailbox: &Mailbox| {
+        let mut records = mailbox.pop3_records().unwrap();
+        std::iter::repeat_with(|| records.step(1).unwrap()).find_map(|step| match step {
+            Step::Done(records) => Some(records),
+            Step::More | Step::Busy { .. } => None,
+        })
+    };
+    let id = Pop3Record { uid: uid(2), id: Some(b"abc.1"[..].into()), order: None };
+    let order = Pop3Record { uid: uid(6), id: None, order: Some(3) };
+    assert_eq!(read(&maildir.synced()), Some(vec![id, order]));
+    maildir.write_list("3 V7 N9\n2 :1.a\n5 W7 :2.b\n6 :3.c\n");
+    assert_eq!(read(&maildir.synced()), Some(Vec::new()));
 }
