@@ -7,6 +7,7 @@ set -u
 wanted="
 curl:curl
 fetchmail:fetchmail
+getmail:getmail6
 mandoc:mandoc
 mbsync:isync
 mutt:mutt
