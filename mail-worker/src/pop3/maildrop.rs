@@ -26,6 +26,7 @@ pub(super) struct Maildrop {
     /// The highest number of a message that was read, now and at login; 0 is none.
     pub(super) last: u32,
     pub(super) last_before: u32,
+    pub(super) uid_validity: u32,
     /// What another server said of messages, by UID.
     pub(super) records: Vec<Pop3Record>,
 }
@@ -48,7 +49,7 @@ impl Maildrop {
         let mailbox = mail.open(INBOX, self.client.now())?;
         let mut view = another_view(&mailbox, self.view.access(), self.hold.as_ref());
         self.client.sync(&mailbox, PATIENCE).await?;
-        if mailbox.status().uid_validity != self.uid_validity() {
+        if mailbox.status().uid_validity != self.uid_validity {
             return Err(Error::Replaced);
         }
         view.update(Expunges::Tell)?;
@@ -64,10 +65,6 @@ impl Maildrop {
     /// Others may have it again.
     pub(super) fn release(&mut self) {
         self.hold = None;
-    }
-
-    pub(super) fn uid_validity(&self) -> u32 {
-        self.view.mailbox().status().uid_validity
     }
 
     /// A message that is not marked as deleted.

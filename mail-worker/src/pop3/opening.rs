@@ -32,10 +32,11 @@ impl Maildrop {
         let records = records(&client, &mailbox).await?;
         let letters = letters(&client, &view, &records).await;
         let last = if settings.last { last(&view, &letters) } else { 0 };
+        let uid_validity = mailbox.status().uid_validity;
         let tally = client.tally();
         tally.messages.set(letters.len().try_into().unwrap_or(u32::MAX));
         tally.size.set(letters.iter().filter_map(|letter| letter.size).sum());
-        Ok(Self { client, view, hold, mail, letters, last, last_before: last, records })
+        Ok(Self { client, view, hold, mail, letters, last, last_before: last, uid_validity, records })
     }
 }
 

@@ -44,7 +44,7 @@ async fn unique_id(pop3: &mut Pop3, number: NonZeroU32) -> Result<Option<String>
         return Ok(Some(String::from_utf8_lossy(id).into_owned()));
     }
     let settings = &pop3.client.user.settings.pop3;
-    let mut facts = Facts { uid: uid.get(), uid_validity: maildrop.uid_validity(), ..Facts::default() };
+    let mut facts = Facts { uid: uid.get(), uid_validity: maildrop.uid_validity, ..Facts::default() };
     if settings.reuse_xuidl || settings.uidl_format.needs_header() {
         let Some(source) = maildrop.open_file(uid).await? else { return Ok(None) };
         facts.header = header(&pop3.client, source).await?.map_err(|error| maildrop.cannot_read(error))?;
