@@ -252,6 +252,15 @@ impl Model {
         (first.uid.get() <= told.up_to).then_some(first.uid).and_then(|uid| self.number(key, uid))
     }
 
+    /// The messages that the view was told of, and that are there, with this flag.
+    pub(crate) fn having(&self, key: ViewKey, flag: Flag) -> Vec<Uid> {
+        let Some(told) = self.views.get(key).filter(|_| self.messages.used().has(flag)) else {
+            return Vec::new();
+        };
+        let known = self.messages.all().iter().take_while(|entry| entry.uid.get() <= told.up_to);
+        known.filter(|entry| entry.flags.has(flag) && entry.bits & GONE == 0).map(|entry| entry.uid).collect()
+    }
+
     /// The first message that the view knows of with this UID or a higher one, there or not.
     pub(crate) fn at_or_after(&self, key: ViewKey, uid: Uid) -> Option<(u32, Uid)> {
         let told = self.views.get(key)?;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::mailbox::{Attributes, Change, Found, Message, MessageFile};
 use crate::model::ViewKey;
-use crate::{Error, Flags, Hold, Link, Mailbox, Now, Step, Uid};
+use crate::{Error, Flag, Flags, Hold, Link, Mailbox, Now, Step, Uid};
 
 /// What a view may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +121,11 @@ impl View {
     /// What is known of a message; `None` if it is gone or the client was not told of it.
     pub fn message(&self, uid: Uid) -> Option<Message> {
         self.mailbox.state.borrow().message(self.key, uid)
+    }
+
+    /// The messages that have this flag and are there, in order.
+    pub fn having(&self, flag: Flag) -> Vec<Uid> {
+        self.mailbox.state.borrow().model.having(self.key, flag)
     }
 
     /// The name of a message's file without what may change: all before the colon.

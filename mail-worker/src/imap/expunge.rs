@@ -39,13 +39,14 @@ pub(super) async fn remove_deleted(
     let mailbox = Rc::clone(selected.view.mailbox());
     // What others have marked or unmarked counts.
     client.sync(&mailbox, Duration::ZERO).await?;
-    let numbers = match uids {
-        Some(uids) => messages::numbers(&selected.view, By::Uid, uids).map_err(Stop::Command)?,
-        None => vec![(1, selected.view.exists())],
-    };
+    let mut deleted = selected.view.having(Flag::Deleted);
+    if let Some(uids) = uids {
+        let numbers = messages::numbers(&selected.view, By::Uid, uids).map_err(Stop::Command)?;
+        let is_among = |number| numbers.iter().any(|(low, high)| (*low..=*high).contains(&number));
+        deleted.retain(|&uid| selected.view.number(uid).is_some_and(is_among));
+    }
     let mut removed = Removed::All;
-    for number in numbers.into_iter().flat_map(|(low, high)| low..=high) {
-        let Some(uid) = selected.view.uid(number) else { continue };
+    for uid in deleted {
         match remove(client, selected, uid).await {
             Ok(()) => {}
             Err(error) if error.reach() == Reach::Message => {
