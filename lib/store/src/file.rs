@@ -38,15 +38,21 @@ impl Stamp {
 
 /// Opens a regular file for reading. A link, a fifo or a device is an error and never a wait.
 pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    open_regular_with(path).map(|(file, _)| file)
+}
+
+/// The same, and says what it is like.
+pub(crate) fn open_regular_with(path: &Path) -> io::Result<(File, Metadata)> {
     regular(OpenOptions::new().read(true), path)
 }
 
 /// Opens a regular file to write at its end.
 pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
-    regular(OpenOptions::new().append(true), path)
+    regular(OpenOptions::new().append(true), path).map(|(file, _)| file)
 }
 
-fn regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+fn regular(options: &mut OpenOptions, path: &Path) -> io::Result<(File, Metadata)> {
     let file = options.custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits()).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::from_raw_os_error(libc::EINVAL)) }
+    let meta = file.metadata()?;
+    if meta.is_file() { Ok((file, meta)) } else { Err(io::Error::from_raw_os_error(libc::EINVAL)) }
 }

@@ -8,9 +8,11 @@
 //! A [`Process`] holds what is one per process, a [`User`] one user's location and open mailboxes, a [`Mailbox`] is
 //! the model of one directory, shared by all who have it open, and a [`View`] is what one client has been told of it.
 //!
-//! On disk all is as Dovecot has it: `dovecot-uidlist` (version 3), `dovecot-keywords`, `subscriptions`, dotlocks.
+//! On disk all is as Dovecot has it: `dovecot-uidlist` (version 3), `dovecot-keywords`, `subscriptions`, dotlocks. Our
+//! own is only `mail-cache`: see [`Cache`].
 #![forbid(unsafe_code)]
 
+mod cache;
 mod dirs;
 mod error;
 mod file;
@@ -39,12 +41,13 @@ mod user;
 mod validity;
 mod view;
 
+pub use cache::{Cache, Kind};
 pub use error::{Error, Reach};
 pub use flags::{Flag, Flags, Keyword};
 pub use hold::Hold;
 pub use hook::{Hook, Refusal};
 pub use list::{Listed, Listing};
-pub use location::{Layout, Location};
+pub use location::{Index, Layout, Location};
 pub use mailbox::{Attributes, Change, Found, Mailbox, Message, MessageFile, Status};
 pub use pop3::{Pop3Record, Pop3Records};
 pub use process::{Now, Process};

@@ -13,6 +13,17 @@ pub enum Layout {
     Fs,
 }
 
+/// Where derived files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Index {
+    /// Beside the mail.
+    Beside,
+    /// There are none (`INDEX=MEMORY`).
+    Nowhere,
+    /// In this directory.
+    At(PathBuf),
+}
+
 /// A parsed location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
@@ -22,6 +33,8 @@ pub struct Location {
     pub inbox: Option<PathBuf>,
     /// Where uidlists, keywords and subscriptions are, if not beside the mail.
     pub control: Option<PathBuf>,
+    /// Where caches are.
+    pub index: Index,
     /// How names become directories.
     pub layout: Layout,
     /// What stands between the levels of a name on the wire.
@@ -31,7 +44,7 @@ pub struct Location {
 impl Location {
     /// Reads a location. An empty one means `~/Maildir`, whether it is there already or not. `home` is what a leading
     /// `~/` stands for. The separator is `.` for Maildir++ and `/` for LAYOUT=fs; [`Location::separated_by`] changes
-    /// it. INDEX is accepted and means nothing: it is of another server's private files.
+    /// it.
     pub fn parse(text: &str, home: &Path) -> Result<Location, Error> {
         let wrong = |why: String| Error::Location { text: text.to_owned(), why };
         let rest = match text.split_once(':') {
@@ -49,6 +62,7 @@ impl Location {
             root: path(parts.next().unwrap_or_default())?,
             inbox: None,
             control: None,
+            index: Index::Beside,
             layout: Layout::MaildirPlusPlus,
             separator: b'.',
         };
@@ -56,8 +70,8 @@ impl Location {
             match part.split_once('=') {
                 Some(("INBOX", value)) => location.inbox = Some(path(value)?),
                 Some(("CONTROL", value)) => location.control = Some(path(value)?),
-                Some(("INDEX", "MEMORY")) => {}
-                Some(("INDEX", value)) => drop(path(value)?),
+                Some(("INDEX", "MEMORY")) => location.index = Index::Nowhere,
+                Some(("INDEX", value)) => location.index = Index::At(path(value)?),
                 Some(("LAYOUT", "maildir++")) => {}
                 Some(("LAYOUT", "fs")) => (location.layout, location.separator) = (Layout::Fs, b'/'),
                 Some(("LAYOUT", _)) => return Err(wrong("LAYOUT is maildir++ or fs".to_owned())),
@@ -110,6 +124,9 @@ mod tests {
         let location = parse("maildir:/m:INBOX=~/in:CONTROL=/c:INDEX=MEMORY:LAYOUT=fs").unwrap();
         assert_eq!(location.inbox.as_deref(), Some(Path::new("/home/alice/in")));
         assert_eq!(location.control.as_deref(), Some(Path::new("/c")));
+        assert_eq!(location.index, Index::Nowhere);
+        assert_eq!(parse("/m:INDEX=~/i").unwrap().index, Index::At("/home/alice/i".into()));
+        assert_eq!(parse("/m").unwrap().index, Index::Beside);
         assert_eq!((location.layout, location.separator), (Layout::Fs, b'/'));
     }
 

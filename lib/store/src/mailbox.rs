@@ -16,7 +16,7 @@ use crate::dirs::Dirs;
 use crate::keywords::is_name;
 use crate::messages::Place;
 use crate::sync::{Locked, State};
-use crate::{Access, Error, Hook, Keyword, Now, Process, Saving, Step, View, lock};
+use crate::{Access, Cache, Error, Hook, Keyword, Now, Process, Saving, Step, View, lock};
 
 /// A mailbox, shared by all who have it open.
 pub struct Mailbox {
@@ -24,6 +24,8 @@ pub struct Mailbox {
     pub(crate) state: RefCell<State>,
     pub(crate) hooks: Rc<[Box<dyn Hook>]>,
     pub(crate) saving: Saving,
+    /// Where its cache is; nowhere if there is none.
+    index: Option<Box<Path>>,
 }
 
 /// Totals (STATUS).
@@ -46,12 +48,14 @@ impl Mailbox {
         process: Rc<Process>,
         root: &Path,
         control: Option<PathBuf>,
+        index: Option<PathBuf>,
         hooks: Rc<[Box<dyn Hook>]>,
         saving: Saving,
     ) -> Mailbox {
         let root: Rc<Path> = root.into();
         let state = State::new(process, Dirs::new(Rc::clone(&root)), control, saving.fsync);
-        Mailbox { root, state: RefCell::new(state), hooks, saving }
+        let index = index.map(PathBuf::into_boxed_path);
+        Mailbox { root, state: RefCell::new(state), hooks, saving, index }
     }
 
     /// One turn towards agreement with the disk: looks for what changed, reads it, gives UIDs to new messages, and
@@ -133,6 +137,11 @@ impl Mailbox {
     /// May we change it? (Else SELECT says READ-ONLY.)
     pub fn writable(&self) -> bool {
         eaccess(&self.state.borrow().dirs.dir(Place::Cur), AccessFlags::W_OK).is_ok()
+    }
+
+    /// What is remembered of its messages, for one command. Touches no file yet.
+    pub fn cache(&self) -> Cache {
+        Cache::new(self.index.as_deref(), self.state.borrow().model.uid_validity)
     }
 
     /// Its directory, for the log.

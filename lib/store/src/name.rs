@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Layout, Location};
+use crate::{Error, Index, Layout, Location};
 
 /// A name in its levels, each fit for the disk. INBOX is in capitals.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,15 @@ impl<'a> Name<'a> {
     /// Where its uidlist is, if not there.
     pub(crate) fn control(&self, location: &Location) -> Option<PathBuf> {
         location.control.as_ref().map(|control| self.below(control, location.layout))
+    }
+
+    /// Where its cache is; none if that is to be kept in memory, which is not worth it.
+    pub(crate) fn index(&self, location: &Location) -> Option<PathBuf> {
+        match &location.index {
+            Index::Beside => Some(self.root(location)),
+            Index::Nowhere => None,
+            Index::At(index) => Some(self.below(index, location.layout)),
+        }
     }
 
     fn below(&self, root: &Path, layout: Layout) -> PathBuf {

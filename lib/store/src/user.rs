@@ -70,9 +70,10 @@ impl User {
             return Ok(Rc::clone(&open.mailbox));
         }
         let control = name.control(&self.location);
+        let index = name.index(&self.location);
         self.make(&name, &root, control.as_deref())?;
         let (process, hooks) = (self.process.clone(), self.hooks.clone());
-        let mailbox = Rc::new(Mailbox::new(process, &root, control, hooks, self.saving));
+        let mailbox = Rc::new(Mailbox::new(process, &root, control, index, hooks, self.saving));
         mailbox.state.borrow_mut().validities = Some(self.control().into());
         if mailboxes.iter().filter(|open| open.is_idle()).count() >= IDLE_MODELS_MAX {
             let idle = mailboxes.iter().enumerate().filter(|(_, open)| open.is_idle());

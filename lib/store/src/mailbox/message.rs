@@ -7,11 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 
-use crate::file::open_regular;
+use crate::file::open_regular_with;
 use crate::messages::{Entry, Place, SEEN, TOUCHED};
 use crate::model::ViewKey;
 use crate::sync::State;
-use crate::{Error, Flags, Link, Now, Uid, dirs, filename};
+use crate::{Error, Flags, Link, Now, Uid, cache, dirs, filename};
 
 /// What is known of a message without a look at the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Message {
     pub size: Option<u32>,
     /// Size of the file, if its name says so.
     pub file_size: Option<u64>,
+    /// Checksum of its file's base name, by which the cache tells it from others.
+    pub name: u32,
 }
 
 /// What the disk says of a message.
@@ -91,6 +93,7 @@ impl State {
             recent: self.model.is_recent(key, entry),
             size: Some(entry.size).filter(|&size| size != 0),
             file_size: filename::number(base, b'S'),
+            name: cache::name(base),
         })
     }
 
@@ -108,8 +111,8 @@ impl State {
 
     pub(crate) fn open(&mut self, key: ViewKey, uid: Uid) -> Result<Found<MessageFile>, Error> {
         self.on_file(key, uid, "open", |path| {
-            let file = open_regular(path)?;
-            let attributes = attributes(&file.metadata()?);
+            let (file, meta) = open_regular_with(path)?;
+            let attributes = attributes(&meta);
             Ok(MessageFile { file, attributes })
         })
     }
