@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use master::Scratch;
@@ -19,7 +20,7 @@ struct Session {
     stream: BufReader<UnixStream>,
     worker: Child,
     home: PathBuf,
-    _scratch: Scratch,
+    scratch: Rc<Scratch>,
 }
 
 impl Session {
@@ -30,6 +31,15 @@ impl Session {
         for (number, message) in (1..).zip(messages) {
             put(&home, &format!("{number}.a"), message);
         }
+        Self::start(Rc::new(scratch), home)
+    }
+
+    /// Another client of the same mailbox, in a process of its own.
+    fn another(&self) -> Self {
+        Self::start(Rc::clone(&self.scratch), self.home.clone())
+    }
+
+    fn start(scratch: Rc<Scratch>, home: PathBuf) -> Self {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         let mut command = Command::new(scratch.program());
@@ -37,7 +47,7 @@ impl Session {
         command.stdin(OwnedFd::from(theirs.try_clone().unwrap())).stdout(OwnedFd::from(theirs));
         let worker = command.spawn().unwrap();
         drop(command);
-        let mut session = Self { stream: BufReader::new(ours), worker, home, _scratch: scratch };
+        let mut session = Self { stream: BufReader::new(ours), worker, home, scratch };
         session.line();
         assert!(session.ask("SELECT INBOX").ends_with("t OK [READ-WRITE] Select completed.\r\n"));
         session
@@ -287,6 +297,54 @@ fn a_message_that_is_cut_short_while_it_is_sent_ends_the_session_and_nothing_wro
     session.stream.read_to_end(&mut rest).unwrap();
     assert!(rest.len() < 17_825_792);
     assert!(rest.chunks(17).all(|line| b"0123456789abcde\r\n".starts_with(line)));
+}
+
+#[test]
+fn answers_are_the_same_with_and_without_the_cache() {
+    let long = format!("Subject: {}\n\nx\n", "long ".repeat(20_000));
+    let odd: &[&[u8]] =
+        &[b"", b"\n", b"Subject: \"\xff\0\r\n\r\nx", long.as_bytes(), MIXED.as_bytes(), PLAIN];
+    let messages: Vec<&[u8]> = odd.iter().cycle().take(40).copied().collect();
+    let session = Session::new(&messages);
+    let cache = session.home.join("Maildir/mail-cache");
+    let commands = [
+        "FETCH 1:* (FLAGS UID RFC822.SIZE ENVELOPE)",
+        "FETCH 1:* (INTERNALDATE BODY BODYSTRUCTURE)",
+        "FETCH 1:* (ENVELOPE BODY.PEEK[1] BODYSTRUCTURE RFC822.SIZE)",
+        "FETCH 5 FULL",
+        "UID FETCH 3:30 (INTERNALDATE)",
+    ];
+    let answers = |without: bool| {
+        commands.map(|command| {
+            if without {
+                // There is none before the first.
+                let _ = fs::remove_file(&cache);
+            }
+            session.another().bytes(command)
+        })
+    };
+    let expected = answers(true);
+    assert_eq!(answers(false), expected);
+    assert_eq!(answers(false), expected);
+    let bytes = fs::read(&cache).unwrap();
+    for at in (0..bytes.len()).step_by(bytes.len() / 10) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x55;
+        fs::write(&cache, damaged).unwrap();
+        assert_eq!(answers(false), expected);
+    }
+}
+
+#[test]
+fn what_the_cache_has_is_not_read_again() {
+    let session = Session::new(&[PLAIN; 20]);
+    let command = "FETCH 1:* (RFC822.SIZE ENVELOPE INTERNALDATE BODY)";
+    let before = session.another().bytes(command);
+    session.another().bytes("FETCH 1:* INTERNALDATE");
+    (1..=20).for_each(|number| put(&session.home, &format!("{number}.a"), b"Subject: other\n\n"));
+    assert_eq!(session.another().bytes(command), before);
+    fs::remove_file(session.home.join("Maildir/mail-cache")).unwrap();
+    assert_ne!(session.another().bytes(command), before);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! FETCH and UID FETCH, RFC 3501 section 6.4.5.
 //!
-//! Of each message no more is looked at than the items need: its name, its file's attributes, its header, all of it. A
-//! message that is gone (RFC 2180, section 4.1), or whose file cannot be read, is left out, and the answer says so; of
+//! Of each message no more is looked at than the items need: its name, what the mailbox's cache has of it, its file's
+//! attributes, its header, all of it. A message that is gone (RFC 2180, section 4.1), or whose file cannot be read, is left out, and the answer says so; of
 //! one that was asked for by its UID and is gone, RFC 3501 wants no complaint.
 
 mod content;
@@ -13,11 +13,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use message::Part;
 use protocol::imap::{By, Code, FetchItem, SequenceSet, response};
-use store::{Change, Flag, Flags, Message, Reach, Uid};
+use store::{Cache, Change, Flag, Flags, Kind, Message, Reach, Uid};
 
 use super::reply::{Outcome, Reply, Stop};
 use super::selected::Selected;
-use super::{Imap, flags, messages};
+use super::{Imap, cache, flags, messages};
 use crate::client::Client;
 use crate::session::Ending;
 use crate::source::Source;
@@ -31,12 +31,25 @@ pub(super) async fn run(imap: &mut Imap, by: By, set: SequenceSet, items: Vec<Fe
     let numbers = messages::numbers(&selected.view, by, &set).map_err(Stop::Command)?;
     let keywords = selected.view.mailbox().keywords();
     let wanted = Wanted::new(items);
-    let mut fetch =
-        Fetch { client, selected, wanted, keywords, buffer: Vec::new(), gone: false, unreadable: false };
+    let many = numbers.iter().map(|(low, high)| high - low + 1).sum::<u32>() > FEW;
+    let mut fetch = Fetch {
+        client,
+        selected,
+        wanted,
+        keywords,
+        many,
+        cache: None,
+        buffer: Vec::new(),
+        gone: false,
+        unreadable: false,
+    };
     for number in numbers.into_iter().flat_map(|(low, high)| low..=high) {
         // Not after the last one: what ends the answer goes with it.
         fetch.client.breathe().await?;
         fetch.message(number).await?;
+    }
+    if let Some(cache) = fetch.cache.take() {
+        cache::settle(&fetch.client, fetch.selected.view.mailbox(), cache).await;
     }
     Ok(match (fetch.unreadable, fetch.gone, by) {
         (true, ..) => Reply::no(Some(Code::ServerBug), "Some messages cannot be read."),
@@ -52,6 +65,10 @@ struct Fetch<'a> {
     selected: &'a mut Selected,
     wanted: Wanted,
     keywords: Vec<String>,
+    /// More messages than can be looked at sooner than the cache.
+    many: bool,
+    /// As soon as it is of use.
+    cache: Option<Cache>,
     /// Of the last source, for the next one.
     buffer: Vec<u8>,
     /// A message was expunged.
@@ -66,10 +83,13 @@ struct Looked {
     /// The client is told its flags unasked, since they changed.
     flags_changed: bool,
     source: Option<Source>,
-    received: Option<SystemTime>,
-    size: u64,
-    /// Its header, for the envelope.
-    header: Vec<u8>,
+    size: Option<u32>,
+    /// Seconds since 1970.
+    received: Option<i64>,
+    envelope: Option<Vec<u8>>,
+    body: Option<Vec<u8>>,
+    bodystructure: Option<Vec<u8>>,
+    /// For contents.
     structure: Option<Part>,
 }
 
@@ -106,20 +126,22 @@ impl Fetch<'_> {
             self.gone = true;
             return Ok(None);
         };
-        let size = message.size.map(u64::from);
         let mut looked = Looked {
             message,
             flags_changed: false,
             source: None,
+            size: message.size,
             received: None,
-            size: size.unwrap_or(0),
-            header: Vec::new(),
+            envelope: None,
+            body: None,
+            bodystructure: None,
             structure: None,
         };
-        if self.wanted.file || (self.wanted.size && size.is_none()) {
+        self.recall(&mut looked).await;
+        if self.wanted.content || self.lacks(&looked) {
             let opened = self.selected.find(&self.client, |view| view.open(uid)).await;
             let Some(file) = self.unless_bad(uid, opened)? else { return Ok(None) };
-            looked.received = Some(file.attributes.received);
+            looked.received = Some(seconds(file.attributes.received));
             let mut source = Source::new(file, std::mem::take(&mut self.buffer));
             let read = self.read(&mut source, &mut looked).await?;
             looked.source = Some(source);
@@ -127,41 +149,119 @@ impl Fetch<'_> {
                 self.complain(uid, &error);
                 return Ok(None);
             }
-        } else if self.wanted.date {
+        } else if self.wanted.date && looked.received.is_none() {
             let attributes = self.selected.find(&self.client, |view| view.attributes(uid)).await;
             let Some(attributes) = self.unless_bad(uid, attributes)? else { return Ok(None) };
-            looked.received = Some(attributes.received);
+            let received = seconds(attributes.received);
+            looked.received = Some(received);
+            self.remember(Kind::Received, &looked.message, &received.to_le_bytes());
         }
         // Last: what cannot be read stays unread.
         looked.flags_changed = self.wanted.marks_seen && self.mark_seen(&mut looked.message).await?;
         Ok(Some(looked))
     }
 
-    async fn read(&mut self, source: &mut Source, looked: &mut Looked) -> Result<io::Result<()>, Ending> {
-        if self.wanted.size && looked.message.size.is_none() {
-            match source.crlf_size(&self.client, 0, source.size()).await? {
-                Ok(size) => looked.size = size,
-                Err(error) => return Ok(Err(error)),
-            }
-            let size = u32::try_from(looked.size).unwrap_or(u32::MAX);
-            self.selected.view.remember_size(looked.message.uid, size);
+    /// Has the cache say what it knows.
+    async fn recall(&mut self, looked: &mut Looked) {
+        let Wanted { size, date, envelope, body, bodystructure, content, .. } = self.wanted;
+        let size = size && looked.size.is_none();
+        let headers = (date || envelope) && self.many && !content;
+        if !(size || headers || body || bodystructure) {
+            return;
         }
-        if self.wanted.structure || self.needs_parts(looked.message.uid) {
-            match source.structure(&self.client).await? {
-                Ok(structure) => looked.structure = Some(structure),
+        let cache = match &mut self.cache {
+            Some(cache) => cache,
+            none => none.insert(cache::load(&self.client, self.selected.view.mailbox()).await),
+        };
+        let message = &looked.message;
+        if size {
+            looked.size = cache
+                .get(Kind::Size, message)
+                .and_then(|size| Some(u32::from_le_bytes(size.try_into().ok()?)));
+        }
+        if date {
+            let received = cache.get(Kind::Received, message);
+            looked.received =
+                received.and_then(|received| Some(i64::from_le_bytes(received.try_into().ok()?)));
+        }
+        let mut text =
+            |wanted: bool, kind| wanted.then(|| cache.get(kind, message).map(<[u8]>::to_vec)).flatten();
+        looked.envelope = text(envelope, Kind::Envelope);
+        looked.body = text(body, Kind::Body);
+        looked.bodystructure = text(bodystructure, Kind::BodyStructure);
+    }
+
+    /// Has the cache know it next time.
+    fn remember(&mut self, kind: Kind, message: &Message, value: &[u8]) {
+        if let Some(cache) = &mut self.cache {
+            cache.put(kind, message, value);
+        }
+    }
+
+    /// Whether the file has to be read for something else than contents.
+    fn lacks(&self, looked: &Looked) -> bool {
+        let Wanted { size, envelope, .. } = self.wanted;
+        size && looked.size.is_none() || envelope && looked.envelope.is_none() || self.lacks_structure(looked)
+    }
+
+    fn lacks_structure(&self, looked: &Looked) -> bool {
+        let Wanted { body, bodystructure, .. } = self.wanted;
+        body && looked.body.is_none() || bodystructure && looked.bodystructure.is_none()
+    }
+
+    /// Reads what is lacking.
+    async fn read(&mut self, source: &mut Source, looked: &mut Looked) -> Result<io::Result<()>, Ending> {
+        let message = looked.message;
+        if self.wanted.size && looked.size.is_none() {
+            let size = match source.crlf_size(&self.client, 0, source.size()).await? {
+                Ok(size) => u32::try_from(size).unwrap_or(u32::MAX),
                 Err(error) => return Ok(Err(error)),
-            }
-        } else if self.wanted.envelope {
+            };
+            looked.size = Some(size);
+            self.selected.view.remember_size(message.uid, size);
+            self.remember(Kind::Size, &message, &size.to_le_bytes());
+        }
+        if self.lacks_structure(looked) || self.needs_parts(message.uid) {
+            let structure = match source.structure(&self.client).await? {
+                Ok(structure) => structure,
+                Err(error) => return Ok(Err(error)),
+            };
+            self.describe(&structure, looked);
+            looked.structure = Some(structure);
+        }
+        if self.wanted.envelope && looked.envelope.is_none() {
             let end = match source.header_end(&self.client).await? {
                 Ok(end) => end,
                 Err(error) => return Ok(Err(error)),
             };
-            match source.bytes(&self.client, 0, end).await? {
-                Ok(header) => looked.header = header,
+            let header = match source.bytes(&self.client, 0, end).await? {
+                Ok(header) => header,
                 Err(error) => return Ok(Err(error)),
-            }
+            };
+            let mut envelope = Vec::new();
+            message::write_envelope(&header, &mut envelope);
+            self.remember(Kind::Envelope, &message, &envelope);
+            looked.envelope = Some(envelope);
         }
         Ok(Ok(()))
+    }
+
+    fn describe(&mut self, structure: &Part, looked: &mut Looked) {
+        let message = looked.message;
+        let mut made = |kind, wanted: bool, place: &mut Option<Vec<u8>>, write: fn(&Part, &mut Vec<u8>)| {
+            if wanted && place.is_none() {
+                let mut text = Vec::new();
+                write(structure, &mut text);
+                if let Some(cache) = &mut self.cache {
+                    cache.put(kind, &message, &text);
+                }
+                *place = Some(text);
+            }
+        };
+        let Wanted { envelope, body, bodystructure, .. } = self.wanted;
+        made(Kind::Envelope, envelope, &mut looked.envelope, Part::write_envelope);
+        made(Kind::Body, body, &mut looked.body, Part::write_body);
+        made(Kind::BodyStructure, bodystructure, &mut looked.bodystructure, Part::write_bodystructure);
     }
 
     /// Whether parts have to be found: not again for each slice of the same one.
@@ -250,32 +350,28 @@ fn write(out: &mut Vec<u8>, item: &FetchItem, looked: &Looked, keywords: &[Strin
         }
         FetchItem::Rfc822Size => {
             out.extend_from_slice(b"RFC822.SIZE ");
-            response::number(out, looked.size);
+            response::number(out, looked.size.unwrap_or(0).into());
         }
         FetchItem::InternalDate => {
-            let received = looked.received.unwrap_or(UNIX_EPOCH).duration_since(UNIX_EPOCH);
-            let seconds = received.ok().and_then(|since| i64::try_from(since.as_secs()).ok());
-            response::internal_date(out, seconds.unwrap_or(0), 0);
+            response::internal_date(out, looked.received.unwrap_or(0), 0);
         }
-        FetchItem::Envelope => {
-            out.extend_from_slice(b"ENVELOPE ");
-            match &looked.structure {
-                Some(structure) => structure.write_envelope(out),
-                None => message::write_envelope(&looked.header, out),
-            }
-        }
-        FetchItem::Body | FetchItem::BodyStructure => {
-            let Some(structure) = &looked.structure else { return };
-            if *item == FetchItem::Body {
-                out.extend_from_slice(b"BODY ");
-                structure.write_body(out);
-            } else {
-                out.extend_from_slice(b"BODYSTRUCTURE ");
-                structure.write_bodystructure(out);
-            }
-        }
+        FetchItem::Envelope => text(out, b"ENVELOPE ", &looked.envelope),
+        FetchItem::Body => text(out, b"BODY ", &looked.body),
+        FetchItem::BodyStructure => text(out, b"BODYSTRUCTURE ", &looked.bodystructure),
         FetchItem::Content(_) => {}
     }
 }
 
+fn text(out: &mut Vec<u8>, name: &[u8], value: &Option<Vec<u8>>) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(value.as_deref().unwrap_or_default());
+}
+
+fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH);
+    since.ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
+}
+
+/// So many messages are looked at sooner than the cache, if it is only about dates and headers.
+const FEW: u32 = 8;
 const EXPUNGED: &str = "Some messages were expunged.";

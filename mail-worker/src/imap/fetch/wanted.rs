@@ -6,16 +6,18 @@ use protocol::imap::{Content, FetchItem};
 pub(super) struct Wanted {
     /// In the order asked for; each once, but for contents, of which there may be thousands.
     pub(super) items: Vec<FetchItem>,
-    /// The file has to be opened.
-    pub(super) file: bool,
     /// The file's date.
     pub(super) date: bool,
     /// RFC822.SIZE.
     pub(super) size: bool,
     /// The header, for the envelope.
     pub(super) envelope: bool,
-    /// All of the message, to describe its parts.
-    pub(super) structure: bool,
+    /// BODY.
+    pub(super) body: bool,
+    /// BODYSTRUCTURE.
+    pub(super) bodystructure: bool,
+    /// Bytes of the message.
+    pub(super) content: bool,
     /// Whoever asks for this has read the message.
     pub(super) marks_seen: bool,
 }
@@ -29,14 +31,13 @@ impl Wanted {
             }
         }
         let any = |test: fn(&FetchItem) -> bool| items.iter().any(test);
-        let envelope = any(|item| *item == FetchItem::Envelope);
-        let structure = any(|item| matches!(item, FetchItem::Body | FetchItem::BodyStructure));
         Self {
-            file: envelope || structure || any(|item| matches!(item, FetchItem::Content(_))),
             date: any(|item| *item == FetchItem::InternalDate),
             size: any(|item| *item == FetchItem::Rfc822Size),
-            envelope,
-            structure,
+            envelope: any(|item| *item == FetchItem::Envelope),
+            body: any(|item| *item == FetchItem::Body),
+            bodystructure: any(|item| *item == FetchItem::BodyStructure),
+            content: any(|item| matches!(item, FetchItem::Content(_))),
             marks_seen: any(|item| matches!(item, FetchItem::Content(Content { peek: false, .. }))),
             items,
         }
