@@ -313,6 +313,8 @@ fn answers_are_the_same_with_and_without_the_cache() {
         "FETCH 1:* (ENVELOPE BODY.PEEK[1] BODYSTRUCTURE RFC822.SIZE)",
         "FETCH 5 FULL",
         "UID FETCH 3:30 (INTERNALDATE)",
+        "SEARCH SINCE 17-Jul-1996 OR SENTON 17-Jul-1996 LARGER 300",
+        "UID SEARCH OR SENTBEFORE 1-Jan-1980 SMALLER 100",
     ];
     let answers = |without: bool| {
         commands.map(|command| {

@@ -29,8 +29,7 @@ pub enum Kind {
     Size = 1,
     /// INTERNALDATE: seconds since 1970, a little-endian i64.
     Received = 2,
-    /// The date that the header bears, as SEARCH compares it: days since 1970, a little-endian i32; empty if there is
-    /// none.
+    /// The day that the header bears, as SEARCH compares it: year as a little-endian u16, month, day.
     Sent = 3,
     /// ENVELOPE, as it goes to clients.
     Envelope = 4,

@@ -45,8 +45,8 @@ pub(crate) fn info(old: Option<&[u8]>, flags: Flags) -> Vec<u8> {
 
 /// A number in the base: `,S=` for the size on disk, `,W=` for the size with CRLF.
 pub(crate) fn number(base: &[u8], key: u8) -> Option<u64> {
-    let at = memchr::memmem::find(base, &[b',', key, b'='])?;
-    let digits = base.get(at + 3..)?;
+    let mut starts = memchr::memchr_iter(b',', base).filter_map(|comma| base.get(comma + 1..));
+    let digits = starts.find_map(|rest| rest.strip_prefix(&[key, b'=']))?;
     let end = digits.iter().position(|&byte| byte == b',').unwrap_or(digits.len());
     decimal(digits.get(..end)?)
 }

@@ -280,6 +280,16 @@ impl Model {
 
     /// The message with this sequence number.
     pub(crate) fn uid(&self, key: ViewKey, number: u32) -> Option<Uid> {
+        self.place(key, number).map(|place| place.map_or_else(|gone| gone, |entry| entry.uid))
+    }
+
+    /// The same, if it is there.
+    pub(crate) fn entry_at(&self, key: ViewKey, number: u32) -> Option<&Entry> {
+        self.place(key, number)?.ok().filter(|entry| entry.bits & GONE == 0)
+    }
+
+    /// What has this sequence number: a message, or one that is gone.
+    fn place(&self, key: ViewKey, number: u32) -> Option<Result<&Entry, Uid>> {
         let told = self.views.get(key)?;
         let index = usize::try_from(number.checked_sub(1)?).ok()?;
         // Of the gone ones, those that have their place before this number.
@@ -288,13 +298,13 @@ impl Model {
         while low < high {
             let middle = low + (high - low) / 2;
             match told.gone.get(middle) {
-                Some(gone) if place(middle, gone) == index => return Some(*gone),
+                Some(gone) if place(middle, gone) == index => return Some(Err(*gone)),
                 Some(gone) if place(middle, gone) < index => low = middle + 1,
                 _ => high = middle,
             }
         }
         let entry = self.messages.all().get(index - low)?;
-        (entry.uid.get() <= told.up_to).then_some(entry.uid)
+        (entry.uid.get() <= told.up_to).then_some(Ok(entry))
     }
 }
 

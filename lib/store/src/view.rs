@@ -123,6 +123,11 @@ impl View {
         self.mailbox.state.borrow().message(self.key, uid)
     }
 
+    /// The same of the message with this sequence number: quicker.
+    pub fn message_at(&self, number: u32) -> Option<Message> {
+        self.mailbox.state.borrow().message_at(self.key, number)
+    }
+
     /// The messages that have this flag and are there, in order.
     pub fn having(&self, flag: Flag) -> Vec<Uid> {
         self.mailbox.state.borrow().model.having(self.key, flag)

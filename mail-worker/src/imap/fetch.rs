@@ -9,7 +9,6 @@ mod wanted;
 
 use std::io;
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use message::Part;
 use protocol::imap::{By, Code, FetchItem, SequenceSet, response};
@@ -31,7 +30,7 @@ pub(super) async fn run(imap: &mut Imap, by: By, set: SequenceSet, items: Vec<Fe
     let numbers = messages::numbers(&selected.view, by, &set).map_err(Stop::Command)?;
     let keywords = selected.view.mailbox().keywords();
     let wanted = Wanted::new(items);
-    let many = numbers.iter().map(|(low, high)| high - low + 1).sum::<u32>() > FEW;
+    let many = numbers.iter().map(|(low, high)| high - low + 1).sum::<u32>() > cache::FEW;
     let mut fetch = Fetch {
         client,
         selected,
@@ -48,9 +47,7 @@ pub(super) async fn run(imap: &mut Imap, by: By, set: SequenceSet, items: Vec<Fe
         fetch.client.breathe().await?;
         fetch.message(number).await?;
     }
-    if let Some(cache) = fetch.cache.take() {
-        cache::settle(&fetch.client, fetch.selected.view.mailbox(), cache).await;
-    }
+    cache::settle(fetch.cache.take(), &fetch.client, fetch.selected.view.mailbox()).await;
     Ok(match (fetch.unreadable, fetch.gone, by) {
         (true, ..) => Reply::no(Some(Code::ServerBug), "Some messages cannot be read."),
         (false, true, By::Sequence) => Reply::no(Some(Code::ExpungeIssued), EXPUNGED),
@@ -96,8 +93,11 @@ struct Looked {
 impl Fetch<'_> {
     /// Answers for one message, if it is to be had.
     async fn message(&mut self, number: u32) -> Result<(), Stop> {
-        let Some(uid) = self.selected.view.uid(number) else { return Ok(()) };
-        let Some(mut looked) = self.look(uid).await? else { return Ok(()) };
+        let Some(message) = self.selected.view.message_at(number) else {
+            self.gone |= self.selected.view.uid(number).is_some();
+            return Ok(());
+        };
+        let Some(mut looked) = self.look(message).await? else { return Ok(()) };
         self.client.write(|out| response::fetch_start(out, number));
         self.client.set_within(looked.source.is_some());
         let mut before: &[u8] = b"";
@@ -121,11 +121,8 @@ impl Fetch<'_> {
     }
 
     /// Looks at a message, as closely as is needed. None if it is gone or cannot be read.
-    async fn look(&mut self, uid: Uid) -> Result<Option<Looked>, Stop> {
-        let Some(message) = self.selected.view.message(uid) else {
-            self.gone = true;
-            return Ok(None);
-        };
+    async fn look(&mut self, message: Message) -> Result<Option<Looked>, Stop> {
+        let uid = message.uid;
         let mut looked = Looked {
             message,
             flags_changed: false,
@@ -141,7 +138,7 @@ impl Fetch<'_> {
         if self.wanted.content || self.lacks(&looked) {
             let opened = self.selected.find(&self.client, |view| view.open(uid)).await;
             let Some(file) = self.unless_bad(uid, opened)? else { return Ok(None) };
-            looked.received = Some(seconds(file.attributes.received));
+            looked.received = Some(cache::seconds(file.attributes.received));
             let mut source = Source::new(file, std::mem::take(&mut self.buffer));
             let read = self.read(&mut source, &mut looked).await?;
             looked.source = Some(source);
@@ -152,7 +149,7 @@ impl Fetch<'_> {
         } else if self.wanted.date && looked.received.is_none() {
             let attributes = self.selected.find(&self.client, |view| view.attributes(uid)).await;
             let Some(attributes) = self.unless_bad(uid, attributes)? else { return Ok(None) };
-            let received = seconds(attributes.received);
+            let received = cache::seconds(attributes.received);
             looked.received = Some(received);
             self.remember(Kind::Received, &looked.message, &received.to_le_bytes());
         }
@@ -169,20 +166,13 @@ impl Fetch<'_> {
         if !(size || headers || body || bodystructure) {
             return;
         }
-        let cache = match &mut self.cache {
-            Some(cache) => cache,
-            none => none.insert(cache::load(&self.client, self.selected.view.mailbox()).await),
-        };
+        let cache = cache::load(&mut self.cache, &self.client, self.selected.view.mailbox()).await;
         let message = &looked.message;
         if size {
-            looked.size = cache
-                .get(Kind::Size, message)
-                .and_then(|size| Some(u32::from_le_bytes(size.try_into().ok()?)));
+            looked.size = cache::size(cache, message);
         }
         if date {
-            let received = cache.get(Kind::Received, message);
-            looked.received =
-                received.and_then(|received| Some(i64::from_le_bytes(received.try_into().ok()?)));
+            looked.received = cache::received(cache, message);
         }
         let mut text =
             |wanted: bool, kind| wanted.then(|| cache.get(kind, message).map(<[u8]>::to_vec)).flatten();
@@ -367,11 +357,4 @@ fn text(out: &mut Vec<u8>, name: &[u8], value: &Option<Vec<u8>>) {
     out.extend_from_slice(value.as_deref().unwrap_or_default());
 }
 
-fn seconds(time: SystemTime) -> i64 {
-    let since = time.duration_since(UNIX_EPOCH);
-    since.ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
-}
-
-/// So many messages are looked at sooner than the cache, if it is only about dates and headers.
-const FEW: u32 = 8;
 const EXPUNGED: &str = "Some messages were expunged.";

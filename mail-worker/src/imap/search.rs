@@ -1,22 +1,21 @@
 //! SEARCH and UID SEARCH, RFC 3501 section 6.4.4.
 //!
-//! Of each message no more is looked at than it takes to know: its flags, its file's attributes, its header, its size,
-//! its text. A message that is gone is not found, and neither is one that cannot be read; the answer says so.
+//! Of each message no more is looked at than it takes to know: its flags, what the mailbox's cache has of it, its
+//! file's attributes, its header, its size, its text. A message that is gone is not found, and neither is one that cannot be read; the answer says so.
 
 mod contents;
 mod query;
 
 use std::io;
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use message::sent_day;
 use protocol::imap::{By, Date, SearchKey, response};
-use store::{Reach, Uid, View};
+use store::{Cache, Kind, Message, Reach, Uid, View};
 
 use super::reply::{Outcome, Reply, Stop};
 use super::selected::Selected;
-use super::{Imap, messages};
+use super::{Imap, cache, messages};
 use crate::client::Client;
 use crate::session::Ending;
 use crate::source::Source;
@@ -28,18 +27,23 @@ pub(super) async fn run(imap: &mut Imap, by: By, key: SearchKey) -> Outcome {
     let client = Rc::clone(&imap.client);
     let Some(selected) = &mut imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
     let numbers = candidates(&selected.view, &key);
+    let many = numbers.iter().map(|(low, high)| high - low + 1).sum::<u32>() > cache::FEW;
     let query = Query::new(key, &selected.view);
     let contents = Contents::new(Rc::clone(&client), &query);
-    let mut search = Search { client, selected, query: &query, contents, unreadable: false };
+    let mut search =
+        Search { client, selected, query: &query, contents, many, cache: None, unreadable: false };
     let mut found = Vec::new();
     for number in numbers.into_iter().flat_map(|(low, high)| low..=high) {
-        search.client.breathe().await?;
-        let Some(uid) = search.selected.view.uid(number) else { continue };
-        if search.is_found(number, uid).await? {
-            found.push(if by == By::Uid { uid.get() } else { number });
+        if number.is_multiple_of(EASY) {
+            search.client.breathe().await?;
+        }
+        let Some(message) = search.selected.view.message_at(number) else { continue };
+        if search.is_found(number, message).await? {
+            found.push(if by == By::Uid { message.uid.get() } else { number });
         }
     }
     write(&search.client, &found).await?;
+    cache::settle(search.cache.take(), &search.client, search.selected.view.mailbox()).await;
     Ok(Reply::ok(match search.unreadable {
         true => "Search completed, but for messages that cannot be read.",
         false => "Search completed.",
@@ -78,19 +82,29 @@ struct Search<'a> {
     selected: &'a mut Selected,
     query: &'a Query,
     contents: Contents<'a>,
+    /// More messages than can be looked at sooner than the cache.
+    many: bool,
+    /// As soon as it is of use.
+    cache: Option<Cache>,
     /// A message could not be read.
     unreadable: bool,
 }
 
 impl Search<'_> {
-    async fn is_found(&mut self, number: u32, uid: Uid) -> Result<bool, Stop> {
-        let Some(message) = self.selected.view.message(uid) else { return Ok(false) };
+    async fn is_found(&mut self, number: u32, message: Message) -> Result<bool, Stop> {
+        let uid = message.uid;
         let mut known = Known::new(number, message);
         if let Some(verdict) = self.query.judge(&known) {
             return Ok(verdict);
         }
-        if self.query.needs.received {
-            let Some(received) = self.received(uid).await? else { return Ok(false) };
+        if self.recall(&mut known).await
+            && let Some(verdict) = self.query.judge(&known)
+        {
+            return Ok(verdict);
+        }
+        self.client.breathe().await?;
+        if self.query.needs.received && known.received.is_none() {
+            let Some(received) = self.received(&message).await? else { return Ok(false) };
             known.received = Some(received);
             if let Some(verdict) = self.query.judge(&known) {
                 return Ok(verdict);
@@ -110,6 +124,34 @@ impl Search<'_> {
         }
     }
 
+    /// Has the cache say what it knows. Whether it was asked.
+    async fn recall(&mut self, known: &mut Known) -> bool {
+        let needs = self.query.needs;
+        let size = needs.size && known.size.is_none();
+        if !(size || self.many && (needs.received || needs.sent)) {
+            return false;
+        }
+        let cache = cache::load(&mut self.cache, &self.client, self.selected.view.mailbox()).await;
+        let message = &known.message;
+        if size {
+            known.size = cache::size(cache, message).map(u64::from);
+        }
+        if needs.received {
+            known.received = cache::received(cache, message).map(|seconds| Date::at(seconds, 0));
+        }
+        if needs.sent {
+            known.sent = cache::sent(cache, message);
+        }
+        true
+    }
+
+    /// Has the cache know it next time.
+    fn remember(&mut self, kind: Kind, message: &Message, value: &[u8]) {
+        if let Some(cache) = &mut self.cache {
+            cache.put(kind, message, value);
+        }
+    }
+
     /// Looks into a message until it is known whether it is looked for.
     async fn read(&mut self, source: &mut Source, known: &mut Known) -> Result<io::Result<bool>, Ending> {
         let needs = self.query.needs;
@@ -124,7 +166,13 @@ impl Search<'_> {
                 Ok(header) => header,
                 Err(error) => return Ok(Err(error)),
             };
-            known.sent = Some(sent(&header));
+            if known.sent.is_none() {
+                let sent = sent(&header);
+                known.sent = Some(sent);
+                if needs.sent {
+                    self.remember(Kind::Sent, &known.message, &cache::sent_bytes(sent));
+                }
+            }
             self.contents.fields(&header, known).await?;
             if let Some(verdict) = self.query.judge(known) {
                 return Ok(Ok(verdict));
@@ -136,7 +184,9 @@ impl Search<'_> {
                 Err(error) => return Ok(Err(error)),
             };
             known.size = Some(size);
-            self.selected.view.remember_size(known.message.uid, u32::try_from(size).unwrap_or(u32::MAX));
+            let size = u32::try_from(size).unwrap_or(u32::MAX);
+            self.selected.view.remember_size(known.message.uid, size);
+            self.remember(Kind::Size, &known.message, &size.to_le_bytes());
             if let Some(verdict) = self.query.judge(known) {
                 return Ok(Ok(verdict));
             }
@@ -148,9 +198,13 @@ impl Search<'_> {
     }
 
     /// The day on which a message was received; none if it is gone or bad.
-    async fn received(&mut self, uid: Uid) -> Result<Option<Date>, Stop> {
-        let attributes = self.selected.find(&self.client, |view| view.attributes(uid)).await;
-        Ok(self.unless_bad(uid, attributes)?.map(|attributes| day(attributes.received)))
+    async fn received(&mut self, message: &Message) -> Result<Option<Date>, Stop> {
+        let attributes = self.selected.find(&self.client, |view| view.attributes(message.uid)).await;
+        let Some(attributes) = self.unless_bad(message.uid, attributes)? else { return Ok(None) };
+        let seconds = cache::seconds(attributes.received);
+        self.remember(Kind::Received, message, &seconds.to_le_bytes());
+        // In UTC, as FETCH tells it.
+        Ok(Some(Date::at(seconds, 0)))
     }
 
     /// A fault of one message is logged, and reaches no further.
@@ -177,12 +231,6 @@ impl Search<'_> {
     }
 }
 
-/// The day of an INTERNALDATE, which FETCH tells in UTC.
-fn day(received: SystemTime) -> Date {
-    let seconds = received.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    Date::at(i64::try_from(seconds).unwrap_or(i64::MAX), 0)
-}
-
 /// The day in a header's `Date`. Where there is none, as where clocks begin.
 fn sent(header: &[u8]) -> Date {
     let date = message::Fields::new(header).find(|field| field.is("Date"));
@@ -190,4 +238,6 @@ fn sent(header: &[u8]) -> Date {
     day.and_then(|(year, month, day)| Date::new(year, month, day)).unwrap_or_else(|| Date::at(0, 0))
 }
 
+/// So many messages of which nothing has to be read take a fraction of a turn.
+const EASY: u32 = 32;
 const NUMBERS_AT_ONCE: usize = 1000;

@@ -23,6 +23,7 @@ pub(super) const VALUE_MAX: usize = 64 * 1024;
 const LENGTH_MAX: usize = FULL + VALUE_MAX + ROW;
 
 const MAGIC: [u8; 4] = *b"mcb1";
+/// Its number changes with what any value says: where an ENVELOPE is written otherwise, those of old must go.
 const FILE_MAGIC: [u8; 8] = *b"mailcch1";
 const ROW: usize = 12;
 

@@ -85,16 +85,24 @@ impl Change {
 impl State {
     /// What is known of a message.
     pub(crate) fn message(&self, key: ViewKey, uid: Uid) -> Option<Message> {
-        let entry = self.model.entry(key, uid)?;
+        self.model.entry(key, uid).map(|entry| self.describe(key, entry))
+    }
+
+    /// The same by its sequence number.
+    pub(crate) fn message_at(&self, key: ViewKey, number: u32) -> Option<Message> {
+        self.model.entry_at(key, number).map(|entry| self.describe(key, entry))
+    }
+
+    fn describe(&self, key: ViewKey, entry: &Entry) -> Message {
         let base = self.model.messages.base(entry);
-        Some(Message {
-            uid,
+        Message {
+            uid: entry.uid,
             flags: entry.flags,
             recent: self.model.is_recent(key, entry),
             size: Some(entry.size).filter(|&size| size != 0),
             file_size: filename::number(base, b'S'),
             name: cache::name(base),
-        })
+        }
     }
 
     /// Its name, up to the colon.

@@ -33,6 +33,7 @@ pub(super) enum Place {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Needs {
     pub(super) received: bool,
+    pub(super) sent: bool,
     pub(super) header: bool,
     pub(super) size: bool,
     pub(super) contents: bool,
@@ -108,6 +109,7 @@ impl Query {
                 Key::Received(test, date)
             }
             SearchKey::Sent(test, date) => {
+                self.needs.sent = true;
                 self.needs.header = true;
                 Key::Sent(test, date)
             }

@@ -360,3 +360,23 @@ fn a_large_mailbox_is_read_in_small_turns() {
     assert_eq!((maildir.ls("cur").len(), view.recent()), (3000, 3000));
     assert!(view.update(Expunges::Tell).unwrap().is_empty());
 }
+
+#[test]
+fn messages_are_found_by_number_and_by_flag_among_those_that_are_gone() {
+    let mut maildir = Maildir::new();
+    maildir.put_all(&["cur/1.a:2,T", "cur/2.b:2,T", "cur/3.c:2,", "cur/4.d:2,T"]);
+    let mut view = maildir.synced().view(Access::ReadWrite);
+    let at = |view: &View| (1..=5).map(|number| Some(view.message_at(number)?.uid.get())).collect::<Vec<_>>();
+    assert_eq!(at(&view), [Some(1), Some(2), Some(3), Some(4), None]);
+    assert_eq!(view.having(Flag::Deleted), [uid(1), uid(2), uid(4)]);
+    assert_eq!(view.having(Flag::Seen), []);
+    maildir.rm("cur/2.b:2,T");
+    maildir.put("cur/5.e:2,T");
+    maildir.wait(Duration::from_secs(2));
+    maildir.sync(view.mailbox());
+    view.update(Expunges::Hold).unwrap();
+    assert_eq!(at(&view), [Some(1), None, Some(3), Some(4), Some(5)]);
+    assert_eq!(view.having(Flag::Deleted), [uid(1), uid(4), uid(5)]);
+    maildir.tell(&mut view);
+    assert_eq!(at(&view), [Some(1), Some(3), Some(4), Some(5), None]);
+}
