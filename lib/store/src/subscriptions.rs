@@ -19,7 +19,7 @@ use crate::file::open_regular;
 use crate::lock::{Attempt, Lock, RETRY, Waiting};
 use crate::mode::Creation;
 use crate::name::{Name, is_inbox};
-use crate::{Error, Layout, Location, Now, Process, Step};
+use crate::{Error, Layout, Location, Now, Process, Step, User};
 
 /// Reads the names.
 pub struct Subscriptions {
@@ -42,6 +42,7 @@ pub struct Subscription {
     process: Rc<Process>,
     path: PathBuf,
     location: Location,
+    fsync: bool,
     /// In its levels.
     name: Vec<String>,
     wanted: Subscribe,
@@ -108,15 +109,17 @@ impl Subscriptions {
 }
 
 impl Subscription {
-    pub(crate) fn new(
-        process: Rc<Process>,
-        location: &Location,
-        name: &Name<'_>,
-        wanted: Subscribe,
-    ) -> Subscription {
-        let name = name.levels().iter().map(|level| (*level).to_owned()).collect();
-        let (path, location) = (path(location), location.clone());
-        Subscription { process, path, location, name, wanted, waiting: None, copying: None }
+    pub(crate) fn new(user: &User, name: &Name<'_>, wanted: Subscribe) -> Subscription {
+        Subscription {
+            process: user.process.clone(),
+            path: path(&user.location),
+            location: user.location.clone(),
+            fsync: user.saving.fsync,
+            name: name.levels().iter().map(|level| (*level).to_owned()).collect(),
+            wanted,
+            waiting: None,
+            copying: None,
+        }
     }
 
     /// A turn. Done is done: the file is on disk.
@@ -125,7 +128,9 @@ impl Subscription {
             Some(copying) => copying,
             None => match Lock::attempt(&self.process, &self.path, &mut self.waiting, now)? {
                 Attempt::Busy => return Ok(Step::Busy { retry_after: RETRY }),
-                Attempt::Denied(errno) => return Err(Error::io("lock", &self.path)(errno.into())),
+                Attempt::Denied(errno) => {
+                    return Err(Error::io("lock", &self.path)(errno.into()));
+                }
                 Attempt::Held(lock) => self.begin(lock)?,
             },
         };
@@ -171,9 +176,14 @@ impl Subscription {
             writeln!(out, "{line}").map_err(Error::io("write", &tmp))?;
         }
         let file = out.into_inner().map_err(|error| Error::io("write", &tmp)(error.into_error()))?;
-        file.sync_all().map_err(Error::io("sync", &tmp))?;
+        if self.fsync {
+            file.sync_all().map_err(Error::io("sync", &tmp))?;
+        }
         fs::rename(&tmp, &self.path).map_err(Error::io("replace", &self.path))?;
-        sync_directory(&self.path)
+        if self.fsync {
+            sync_directory(&self.path)?;
+        }
+        Ok(())
     }
 }
 
@@ -277,10 +287,13 @@ mod tests {
         reading.names().into_iter().collect()
     }
 
+    fn user(location: &Location) -> User {
+        User::new(Process::new(std::process::id(), b"here"), location.clone(), Vec::new())
+    }
+
     fn change(location: &Location, name: &str, wanted: Subscribe) {
-        let process = Process::new(std::process::id(), b"here");
         let name = Name::parse(name.as_bytes(), location).unwrap();
-        let mut change = Subscription::new(process, location, &name, wanted);
+        let mut change = Subscription::new(&user(location), &name, wanted);
         while change.step(Now::read()).unwrap() == Step::More {}
     }
 
@@ -335,9 +348,8 @@ mod tests {
     fn a_lock_is_waited_for() {
         let (dir, location) = place(b'.');
         fs::write(dir.path().join("subscriptions.lock"), "1:elsewhere").unwrap();
-        let process = Process::new(std::process::id(), b"here");
         let name = Name::parse(b"A", &location).unwrap();
-        let mut change = Subscription::new(process, &location, &name, Subscribe::Add);
+        let mut change = Subscription::new(&user(&location), &name, Subscribe::Add);
         assert!(matches!(change.step(Now::read()).unwrap(), Step::Busy { .. }));
         fs::remove_file(dir.path().join("subscriptions.lock")).unwrap();
         assert_eq!(change.step(Now::read()).unwrap(), Step::Done(()));

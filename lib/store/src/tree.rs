@@ -69,7 +69,7 @@ impl User {
             }
             levels(self.control())?;
         }
-        Ok(Subscription::new(self.process.clone(), &self.location, &name, wanted))
+        Ok(Subscription::new(self, &name, wanted))
     }
 
     /// Is there such a mailbox? A level of the hierarchy is none.
@@ -126,7 +126,7 @@ impl User {
                 error if error.kind() == io::ErrorKind::AlreadyExists => Error::AlreadyExists,
                 error => Error::io("create", root)(error),
             })?;
-            sync_directory(&self.location.root)
+            self.sync_directory(&self.location.root)
         };
         complete().inspect_err(|_| {
             // The next deletion would find it too.
@@ -146,7 +146,15 @@ impl User {
             let part = root.join(part);
             Creation::within(root).directory(&part).map_err(Error::io("create", &part))?;
         }
-        sync_directory(root)
+        self.sync_directory(root)
+    }
+
+    /// Makes the names in a directory last.
+    fn sync_directory(&self, dir: &Path) -> Result<(), Error> {
+        match self.saving.fsync {
+            true => File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", dir)),
+            false => Ok(()),
+        }
     }
 
     /// An empty uidlist with a UIDVALIDITY of its own.
@@ -161,7 +169,7 @@ impl User {
             }
         }
         let validity = validity::next(self.control(), now)?;
-        Rewrite::begin(&list, validity, 1, Unknown::Drop)?.finish(true).map(drop)
+        Rewrite::begin(&list, validity, 1, Unknown::Drop)?.finish(self.saving.fsync).map(drop)
     }
 
     /// Sees to it that the UIDVALIDITY of a mailbox that loses its name is not given again.
@@ -192,11 +200,6 @@ fn levels(dir: &Path) -> Result<(), Error> {
 /// Is it a Maildir, or below one that we made, rather than somebody's home?
 fn is_ours(dir: &Path) -> bool {
     dir.join("cur").is_dir() || dir.parent().is_some_and(|above| above.join("cur").is_dir())
-}
-
-/// Makes the names in a directory last.
-fn sync_directory(dir: &Path) -> Result<(), Error> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", dir))
 }
 
 /// Dovecot's name for what is being deleted; no mailbox can have it.

@@ -15,7 +15,7 @@ pub struct User {
     pub(crate) process: Rc<Process>,
     pub(crate) location: Location,
     hooks: Rc<[Box<dyn Hook>]>,
-    saving: Saving,
+    pub(crate) saving: Saving,
     /// Few: those that a client has open, and some that nobody has.
     mailboxes: RefCell<Vec<Open>>,
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use nix::dir::OwningIter;
 
+use super::ASIDE;
 use super::removal::Removal;
-use super::{ASIDE, sync_directory};
 use crate::list::entries;
 use crate::lock::{Attempt, Lock, RETRY, Waiting};
 use crate::mode::Creation;
@@ -72,7 +72,9 @@ impl<'a> Deletion<'a> {
                     let lock = match Lock::attempt(&self.user.process, &list, &mut self.waiting, now) {
                         Ok(Attempt::Held(lock)) => lock,
                         Ok(Attempt::Busy) => return Ok(Step::Busy { retry_after: RETRY }),
-                        Ok(Attempt::Denied(errno)) => return Err(Error::io("lock", &list)(errno.into())),
+                        Ok(Attempt::Denied(errno)) => {
+                            return Err(Error::io("lock", &list)(errno.into()));
+                        }
                         Err(_) if !self.root.is_dir() => {
                             return Err(Error::NoSuchMailbox(self.root.clone()));
                         }
@@ -127,7 +129,7 @@ impl<'a> Deletion<'a> {
             }
             removal.add(aside);
         }
-        sync_directory(&user.location.root)?;
+        user.sync_directory(&user.location.root)?;
         Ok(removal)
     }
 }

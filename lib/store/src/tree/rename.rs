@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::dir::OwningIter;
 
-use super::{levels, sync_directory};
+use super::levels;
 use crate::file::open_regular;
 use crate::list::{Listing, entries};
 use crate::lock::{Attempt, Lock, RETRY, Waiting};
@@ -134,7 +134,7 @@ impl<'a> Renaming<'a> {
                 }
                 Stage::Move(left) => {
                     let Some(more) = left.last() else {
-                        sync_directory(&self.user.location.root)?;
+                        self.user.sync_directory(&self.user.location.root)?;
                         return Ok(Step::Done(()));
                     };
                     if !budget.take(MOVE) {
@@ -240,8 +240,8 @@ impl<'a> Renaming<'a> {
             }
         }
         for dir in ["new", "cur"] {
-            sync_directory(&self.to.root.join(dir))?;
-            sync_directory(&self.from.root.join(dir))?;
+            self.user.sync_directory(&self.to.root.join(dir))?;
+            self.user.sync_directory(&self.from.root.join(dir))?;
         }
         Ok(Step::Done(()))
     }
