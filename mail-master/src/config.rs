@@ -16,6 +16,7 @@ mod foreign;
 mod gather;
 mod grammar;
 mod host;
+mod mailbox;
 mod page;
 mod plugin;
 mod print;
@@ -27,6 +28,7 @@ mod value;
 
 pub(crate) use database::Database;
 pub(crate) use host::Host;
+pub(crate) use mailbox::Mailbox;
 pub(crate) use page::{example, mdoc};
 pub(crate) use print::{Shown, print};
 pub(crate) use problem::Report;
@@ -90,10 +92,17 @@ fn build(path: &Path, gathered: Gathered, host: &Host, report: &mut Report) -> O
     let scopes = [&gathered.server];
     let mut reader = Reader { host, protocol: Protocol::Imap, scopes: &scopes, report };
     let server = ServerSettings::read(&mut reader);
+    let mailboxes: Rc<[Mailbox]> =
+        gathered.mailboxes.iter().filter_map(|draft| draft.finish(report)).collect();
     let [imap, pop3] = Protocol::ALL.map(|protocol| {
         let plugin = plugin::read(&gathered.plugin, protocol, report);
         let scopes = [gathered.of(protocol), &gathered.both];
-        ProtocolSettings::read(&mut Reader { host, protocol, scopes: &scopes, report }, protocol, plugin)
+        ProtocolSettings::read(
+            &mut Reader { host, protocol, scopes: &scopes, report },
+            protocol,
+            plugin,
+            mailboxes.clone(),
+        )
     });
     let [passdbs, userdbs] = [(&gathered.passdbs, Kind::Passdb), (&gathered.userdbs, Kind::Userdb)]
         .map(|(drafts, kind)| drafts.iter().filter_map(|draft| draft.finish(kind, host, report)).collect());

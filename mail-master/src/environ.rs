@@ -98,6 +98,13 @@ fn settings_environment(settings: &ProtocolSettings) -> Result<Environment, Inva
     for (name, value) in settings.variables().filter(|(name, _)| ours(name)) {
         environment.set(name, value)?;
     }
+    let mailboxes = settings.mailboxes.iter().filter(|_| settings.protocol == Protocol::Imap);
+    for (number, mailbox) in (1..).zip(mailboxes) {
+        let number: u32 = number;
+        environment.set(format!("MAILBOX_{number}_NAME"), &mailbox.name)?;
+        environment.set(format!("MAILBOX_{number}_SPECIAL_USE"), &mailbox.special_use)?;
+        environment.set(format!("MAILBOX_{number}_AUTO"), mailbox.auto)?;
+    }
     environment.set("MAIL_MAX_CONNECTIONS", settings.clients_per_process().to_string())?;
     Ok(environment)
 }
@@ -222,6 +229,7 @@ pub(crate) fn is_ours(name: &[u8]) -> bool {
         "IMAP_",
         "POP3_",
         "NAMESPACE_",
+        "MAILBOX_",
         "DOVECOT_",
     ];
     begins.iter().any(|beginning| name.starts_with(beginning))

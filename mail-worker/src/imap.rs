@@ -14,6 +14,7 @@ mod enable;
 mod expunge;
 mod fetch;
 mod flags;
+mod furnish;
 mod id;
 mod idle;
 mod list;
@@ -35,6 +36,7 @@ mod store;
 mod subscribe;
 mod table;
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Duration;
@@ -55,12 +57,14 @@ pub(crate) struct Imap {
     client: Rc<Client>,
     framer: Framer,
     selected: Option<Selected>,
+    /// The mailboxes that everybody is to have are there.
+    furnished: Cell<bool>,
 }
 
 /// Serves a client until it goes.
 pub(crate) async fn serve(client: Rc<Client>, greeting: Greeting) -> Ending {
     let limits = Limits { line: client.user.settings.longest_line, ..Limits::default() };
-    let mut imap = Imap { client, framer: Framer::new(limits), selected: None };
+    let mut imap = Imap { client, framer: Framer::new(limits), selected: None, furnished: Cell::default() };
     imap.greet(greeting);
     let Err(ending) = imap.converse().await;
     ending

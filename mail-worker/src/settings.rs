@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use envdump::Environment;
 use protocol::capability;
+use protocol::imap::MailboxName;
 use thiserror::Error;
 use wire::Protocol;
 
@@ -35,7 +36,26 @@ pub(crate) struct Settings {
     /// How often an idle client is told that we are still here.
     pub(crate) still_here_interval: Option<Duration>,
     pub(crate) logout_format: Box<str>,
+    /// Mailboxes that are something special; IMAP.
+    pub(crate) mailboxes: Vec<Mailbox>,
     pub(crate) pop3: Pop3,
+}
+
+/// A mailbox that is for something, or that everybody is to have.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    pub(crate) name: MailboxName,
+    /// As LIST has them (RFC 6154).
+    special_use: Box<str>,
+    pub(crate) auto: Auto,
+}
+
+/// What is done about a mailbox that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Auto {
+    No,
+    Create,
+    Subscribe,
 }
 
 /// Those of POP3 alone.
@@ -82,6 +102,7 @@ impl Settings {
             still_here_interval: Some(seconds(environment, "IMAP_IDLE_NOTIFY_INTERVAL", 120)?)
                 .filter(|interval| !interval.is_zero()),
             logout_format: logout_format.into(),
+            mailboxes: mailboxes(environment)?,
             pop3: Pop3 {
                 uidl_format,
                 no_nuls: pop3.contains(&"outlook-no-nuls"),
@@ -94,6 +115,47 @@ impl Settings {
             },
         })
     }
+}
+
+impl Settings {
+    /// What a mailbox is for, as attributes.
+    pub(crate) fn special_use(&self, name: &MailboxName) -> Option<&str> {
+        let mailbox = self.mailboxes.iter().find(|mailbox| mailbox.name == *name)?;
+        Some(&*mailbox.special_use).filter(|uses| !uses.is_empty())
+    }
+}
+
+/// `MAILBOX_1_NAME` and so on, as far as they go.
+fn mailboxes(environment: &Environment) -> Result<Vec<Mailbox>, BadSetting> {
+    let mut mailboxes = Vec::new();
+    for number in 1_u32.. {
+        let value = |what| environment.text(format!("MAILBOX_{number}_{what}"));
+        let Some(name) = value("NAME") else { break };
+        let special_use = value("SPECIAL_USE").unwrap_or_default();
+        let is_use = |word: &str| {
+            word.strip_prefix('\\').is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        };
+        if !special_use.split(' ').all(|word| word.is_empty() || is_use(word)) {
+            return Err(bad(
+                "MAILBOX_<number>_SPECIAL_USE",
+                format_args!("{special_use:?} are no attributes"),
+            ));
+        }
+        mailboxes.push(Mailbox {
+            name: MailboxName::from_utf8(name).map_err(|why| bad("MAILBOX_<number>_NAME", why))?,
+            special_use: special_use.into(),
+            auto: match value("AUTO") {
+                None | Some("no" | "") => Auto::No,
+                Some("create") => Auto::Create,
+                Some("subscribe") => Auto::Subscribe,
+                Some(other) => {
+                    let why = format_args!("{other:?} is none of no, create and subscribe");
+                    return Err(bad("MAILBOX_<number>_AUTO", why));
+                }
+            },
+        });
+    }
+    Ok(mailboxes)
 }
 
 fn bad(variable: &'static str, why: impl ToString) -> BadSetting {
@@ -154,6 +216,25 @@ mod tests {
         assert_eq!(settings.protocol, Protocol::Imap);
         assert_eq!(settings.longest_line, 65_536);
         assert_eq!(settings.still_here_interval, Some(Duration::from_secs(120)));
+    }
+
+    #[test]
+    fn mailboxes_are_numbered() {
+        let settings = parse(&[
+            ("MAILBOX_1_NAME", "Entwürfe"),
+            ("MAILBOX_1_SPECIAL_USE", "\\Drafts"),
+            ("MAILBOX_1_AUTO", "subscribe"),
+            ("MAILBOX_2_NAME", "Plain"),
+            ("MAILBOX_4_NAME", "Lost"),
+        ])
+        .unwrap();
+        assert_eq!(settings.mailboxes.len(), 2);
+        let name = |name| MailboxName::from_utf8(name).unwrap();
+        assert_eq!(settings.special_use(&name("Entwürfe")), Some("\\Drafts"));
+        assert_eq!(settings.special_use(&name("Plain")), None);
+        assert!(parse(&[("MAILBOX_1_NAME", "x"), ("MAILBOX_1_AUTO", "maybe")]).is_err());
+        assert!(parse(&[("MAILBOX_1_NAME", "x"), ("MAILBOX_1_SPECIAL_USE", "\\Sent)")]).is_err());
+        assert!(parse(&[("MAILBOX_1_NAME", "x\ty")]).is_err());
     }
 
     #[test]

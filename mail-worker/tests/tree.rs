@@ -200,3 +200,38 @@ fn a_mailbox_that_others_take_away() {
         }
     });
 }
+
+#[test]
+fn mailboxes_that_are_for_something() {
+    let scratch = Scratch::new();
+    let mut environment = scratch.environment("alice", ALICE);
+    for (number, [name, special_use, auto]) in
+        (1..).zip([["Sent", "\\Sent", "no"], ["Entwürfe", "\\Drafts", "create"], ["Trash", "", "subscribe"]])
+    {
+        environment.set(format!("MAILBOX_{number}_NAME"), name).unwrap();
+        environment.set(format!("MAILBOX_{number}_SPECIAL_USE"), special_use).unwrap();
+        environment.set(format!("MAILBOX_{number}_AUTO"), auto).unwrap();
+    }
+    let mut master = master(&scratch);
+    let mut one = master.hand_over(id(1), environment.clone());
+    let drafts = "* LIST (\\HasNoChildren \\Drafts) \".\" Entw&APw-rfe";
+    assert_eq!(ok(&mut one, "LIST (SPECIAL-USE) \"\" *"), [drafts]);
+    ok(&mut one, "CREATE Sent");
+    let all = [
+        "* LIST (\\HasNoChildren) \".\" INBOX",
+        drafts,
+        "* LIST (\\HasNoChildren \\Sent) \".\" Sent",
+        "* LIST (\\HasNoChildren) \".\" Trash",
+    ];
+    assert_eq!(ok(&mut one, "LIST \"\" *"), all);
+    assert_eq!(ok(&mut one, "LIST \"\" * RETURN (SPECIAL-USE)"), all);
+    assert_eq!(ok(&mut one, "LSUB \"\" *"), ["* LSUB () \".\" Trash"]);
+    no(&mut one, "CREATE Junk (USE (\\Junk))", "[USEATTR]");
+    // Left off stays left off; deleted comes again with the next session.
+    ok(&mut one, "UNSUBSCRIBE Trash");
+    ok(&mut one, "DELETE Entw&APw-rfe");
+    assert_eq!(ok(&mut one, "LIST (SPECIAL-USE) \"\" *").len(), 1);
+    let mut next = master.hand_over(id(2), environment);
+    ok(&mut next, "SELECT Entw&APw-rfe");
+    assert_eq!(ok(&mut next, "LSUB \"\" *"), [""; 0]);
+}

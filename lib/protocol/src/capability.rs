@@ -12,7 +12,8 @@ pub enum Plaintext {
 }
 
 /// IMAP, once logged in.
-pub const IMAP: &str = "IMAP4rev1 LITERAL+ ID IDLE NAMESPACE UNSELECT CHILDREN UIDPLUS MULTIAPPEND MOVE";
+pub const IMAP: &str =
+    "IMAP4rev1 LITERAL+ ID IDLE NAMESPACE UNSELECT CHILDREN ENABLE SPECIAL-USE UIDPLUS MULTIAPPEND MOVE";
 
 /// IMAP, to a stranger.
 pub fn imap_login(plaintext: Plaintext) -> &'static str {

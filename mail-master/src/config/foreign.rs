@@ -157,11 +157,6 @@ const SETTINGS: &[(&str, Fate, &str)] = &[
 ];
 
 const SECTIONS: &[(&str, Fate, &str)] = &[
-    (
-        "namespace",
-        Missing,
-        "namespaces are not supported yet: remove it; there is one, private, with INBOX in it",
-    ),
     ("service", Missing, SERVICES),
     ("dict", Missing, "dictionaries are not supported yet; remove it"),
     ("server", Missing, "start one master for each, with a file of its own"),
@@ -169,9 +164,11 @@ const SECTIONS: &[(&str, Fate, &str)] = &[
     ("local", Missing, "settings by address are not supported; remove it"),
     ("local_name", Missing, "settings by name are not supported; remove it"),
     ("remote", Missing, "settings by address are not supported; remove it"),
-    ("mailbox", Missing, "mailboxes are not configured; remove it"),
     ("metric", Moot, "mailctl(8) has figures without; remove it"),
 ];
+
+pub(super) const NAMESPACES: &str =
+    "namespaces are not supported yet: remove it; there is one, private, with INBOX in it";
 
 /// What to say of a setting; `None` where Dovecot has no such either.
 pub(super) fn setting(name: &str, text: &str) -> Option<Problem> {
@@ -190,7 +187,7 @@ pub(super) fn section(kind: &str) -> Problem {
     match SECTIONS.iter().find(|(name, ..)| *name == kind) {
         Some((_, fate, help)) => problem(&format!("a section '{kind}'"), *fate, help),
         None => Problem::error(format!("there is no section '{kind}'"))
-            .help("the sections are: protocol imap, protocol pop3, passdb, userdb, plugin, auth default"),
+            .help("the sections are: protocol imap, protocol pop3, passdb, userdb, plugin, namespace inbox, auth default"),
     }
 }
 

@@ -9,6 +9,7 @@ use wire::Protocol;
 use crate::config::database::Draft;
 use crate::config::foreign;
 use crate::config::grammar::Line;
+use crate::config::mailbox;
 use crate::config::problem::{Place, Problem, Report};
 use crate::config::settings::{ProtocolSettings, ServerSettings};
 use crate::config::source::Numbered;
@@ -25,6 +26,7 @@ pub(super) struct Gathered {
     pub(super) pop3: Texts,
     /// The entries of plugin { }, those of all protocols first; `None` is all.
     pub(super) plugin: Vec<(Option<Protocol>, String, Written)>,
+    pub(super) mailboxes: Vec<mailbox::Draft>,
     pub(super) passdbs: Vec<Draft>,
     pub(super) userdbs: Vec<Draft>,
 }
@@ -57,6 +59,9 @@ enum Scope {
     Protocol(Protocol),
     Plugin(Option<Protocol>),
     Auth,
+    Namespace,
+    /// By its place among the mailboxes.
+    Mailbox(usize),
     Passdb,
     Userdb,
     /// One that has been told to be of no use.
@@ -114,12 +119,23 @@ impl Gatherer<'_> {
                 self.gathered.userdbs.push(Draft::new(name, place));
                 Scope::Userdb
             }
-            (_, "protocol" | "passdb" | "userdb" | "auth") => {
+            (Scope::Top, "namespace") => Scope::Namespace,
+            (Scope::Top | Scope::Namespace, "mailbox") => Scope::Mailbox(self.mailbox(name, place)),
+            (_, "protocol" | "passdb" | "userdb" | "auth" | "namespace" | "mailbox") => {
                 let problem = Problem::error(format!("a section '{kind}' cannot stand here"));
                 self.skip(problem.help("move it out of the section around it"), place)
             }
             _ => self.skip(foreign::section(kind), place),
         }
+    }
+
+    /// A mailbox that stands in several sections is one.
+    fn mailbox(&mut self, name: &str, place: &Place) -> usize {
+        let mailboxes = &mut self.gathered.mailboxes;
+        mailboxes.iter().position(|draft| draft.name == name).unwrap_or_else(|| {
+            mailboxes.push(mailbox::Draft::new(name, place));
+            mailboxes.len() - 1
+        })
     }
 
     fn skip(&mut self, problem: Problem, place: &Place) -> Scope {
@@ -134,6 +150,14 @@ impl Gatherer<'_> {
             Scope::Auth if key.starts_with("auth_") => self.setting(key, written),
             Scope::Auth => self.setting(&format!("auth_{key}"), written),
             Scope::Protocol(protocol) => self.protocol_setting(protocol, key, written),
+            Scope::Namespace => {
+                mailbox::namespace(key, &written).into_iter().for_each(|problem| self.report.add(problem))
+            }
+            Scope::Mailbox(at) => {
+                if let Some(draft) = self.gathered.mailboxes.get_mut(at) {
+                    draft.put(key, written, self.report);
+                }
+            }
             Scope::Plugin(protocol) => self.gathered.plugin.push((protocol, key.to_owned(), written)),
             Scope::Passdb => put(self.gathered.passdbs.last_mut(), "passdb", key, written, self.report),
             Scope::Userdb => put(self.gathered.userdbs.last_mut(), "userdb", key, written, self.report),

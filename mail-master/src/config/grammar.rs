@@ -240,14 +240,19 @@ impl Logical {
             ));
         }
         let mut words = head.split_whitespace();
-        let (kind, name) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let kind = words.next().unwrap_or_default();
+        let name = head.trim_start().strip_prefix(kind).unwrap_or_default().trim();
         if kind.is_empty() {
             return Err(Fault::new("a section has a kind", "write 'protocol imap {', for example", span));
         }
-        if words.next().is_some() {
-            return Err(Fault::new("a section has a kind and one name", "write 'kind name {'", span));
-        }
-        let name = unquoted(name).unwrap_or_else(|| name.to_owned());
+        let name = match unquoted(name) {
+            Some(name) => name,
+            None if name.contains(char::is_whitespace) => {
+                let help = "write 'kind name {', and quotes around a name with blanks";
+                return Err(Fault::new("a section has a kind and one name", help, span));
+            }
+            None => name.to_owned(),
+        };
         Ok(Line::Open { kind: kind.to_owned(), name, span })
     }
 
@@ -309,6 +314,12 @@ pub(super) fn quoted(value: &str) -> String {
         return value.to_owned();
     }
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// The same for the name of a section.
+pub(super) fn quoted_word(name: &str) -> String {
+    let plain = !name.contains([' ', '\t', '{', '=']) && quoted(name) == name;
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")) }
 }
 
 const MAX_LINE: usize = 16 * 1024;

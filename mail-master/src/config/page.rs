@@ -124,6 +124,18 @@ userdb passwd-file {
 #userdb prefetch {
 #}
 
+# Mailboxes that are for something, and those that everybody is to have: 'auto'
+# is no, create or subscribe.
+#namespace inbox {
+#  mailbox Drafts {
+#    special_use = \\Drafts
+#  }
+#  mailbox Sent {
+#    special_use = \\Sent
+#    auto = subscribe
+#  }
+#}
+
 # Free variables for mail processes, in upper case there:
 #plugin {
 #  quota = maildir:User quota

@@ -6,7 +6,7 @@ use wire::Protocol;
 
 use crate::config::check::RANGES;
 use crate::config::database::Kind;
-use crate::config::grammar::quoted;
+use crate::config::grammar::{quoted, quoted_word};
 use crate::config::host::Host;
 use crate::config::settings::{ProtocolSettings, ServerSettings};
 use crate::config::table::{Setting, Texts};
@@ -29,6 +29,7 @@ pub(crate) fn print(config: &Config, host: &Host, shown: Shown) -> String {
     printer.common_settings();
     printer.databases(Kind::Passdb, &config.passdbs);
     printer.databases(Kind::Userdb, &config.userdbs);
+    printer.mailboxes();
     printer.plugin(0, &printer.common_plugin());
     for protocol in Protocol::ALL {
         printer.protocol(protocol);
@@ -97,6 +98,25 @@ impl<'a> Printer<'a> {
             }
             self.line(0, "}");
         }
+    }
+
+    fn mailboxes(&mut self) {
+        let config = self.config;
+        if config.imap.mailboxes.is_empty() {
+            return;
+        }
+        self.line(0, "namespace inbox {");
+        for mailbox in config.imap.mailboxes.iter() {
+            self.line(2, &format!("mailbox {} {{", quoted_word(&mailbox.name)));
+            if !mailbox.special_use.is_empty() {
+                self.line(4, &format!("special_use = {}", mailbox.special_use));
+            }
+            if mailbox.auto != "no" {
+                self.line(4, &format!("auto = {}", mailbox.auto));
+            }
+            self.line(2, "}");
+        }
+        self.line(0, "}");
     }
 
     fn plugin(&mut self, indent: usize, plugin: &Plugin) {

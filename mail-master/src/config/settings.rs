@@ -4,17 +4,18 @@
 //! setting. What is not in here is an unknown setting, or one of those in `foreign.rs`.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use wire::Protocol;
 
-use crate::config::Plugin;
 use crate::config::table::{Reader, Setting, settings};
 use crate::config::value::{
     Account, Bytes, Capability, Command, Count, Facility, Groups, ImapLogoutFormat, ImapWorkarounds, Listen,
     LogTo, MailGroup, MailLocation, MailUser, Mechanisms, MegaBytes, Mode, Pop3LogoutFormat, Pop3Workarounds,
     Protocols, Share, UidlFormat, Value,
 };
+use crate::config::{Mailbox, Plugin};
 use expand::Template;
 
 settings! {
@@ -98,6 +99,8 @@ settings! {
         protocol: Protocol,
         /// What plugin { } says.
         plugin: Plugin,
+        /// Mailboxes that are something special.
+        mailboxes: Rc<[Mailbox]>,
     }
 
     "Listening" {

@@ -1,4 +1,4 @@
-//! LIST, RFC 3501 section 6.3.8, with the attributes of RFC 3348.
+//! LIST, RFC 3501 section 6.3.8, with the attributes of RFC 3348 and RFC 6154.
 
 use protocol::imap::{MailboxName, Pattern, response};
 
@@ -6,7 +6,15 @@ use super::reply::{Outcome, Reply};
 use super::{Imap, PATIENCE};
 use crate::client::NAMES_A_TURN;
 
-pub(super) async fn run(imap: &Imap, reference: Vec<u8>, pattern: Vec<u8>) -> Outcome {
+/// Which mailboxes are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    All,
+    SpecialUse,
+}
+
+pub(super) async fn run(imap: &Imap, asked: Asked, reference: Vec<u8>, pattern: Vec<u8>) -> Outcome {
+    imap.furnish().await?;
     let client = &imap.client;
     let mail = client.user.mail();
     let separator = mail.location().separator;
@@ -20,9 +28,13 @@ pub(super) async fn run(imap: &Imap, reference: Vec<u8>, pattern: Vec<u8>) -> Ou
     for listed in listing.mailboxes() {
         if let Some(name) = nameable(&listed.name).filter(|name| pattern.matches(name.wire(), separator)) {
             let children = if listed.children { "\\HasChildren" } else { "\\HasNoChildren" };
-            let attributes = ["\\Noselect", children];
-            let attributes = attributes.get(usize::from(listed.selectable)..).unwrap_or_default();
-            client.write(|out| response::list(out, "LIST", attributes, Some(separator), &name));
+            let special_use = client.user.settings.special_use(&name).filter(|_| listed.selectable);
+            if asked == Asked::All || special_use.is_some() {
+                let noselect = (!listed.selectable).then_some("\\Noselect");
+                let attributes = noselect.into_iter().chain([children]).chain(special_use);
+                let attributes: Vec<&str> = attributes.collect();
+                client.write(|out| response::list(out, "LIST", &attributes, Some(separator), &name));
+            }
         }
         client.breathe().await?;
     }

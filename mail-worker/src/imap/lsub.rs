@@ -9,6 +9,7 @@ use super::reply::{Outcome, Reply};
 use super::{Imap, PATIENCE};
 
 pub(super) async fn run(imap: &Imap, reference: Vec<u8>, pattern: Vec<u8>) -> Outcome {
+    imap.furnish().await?;
     let client = &imap.client;
     let mail = client.user.mail();
     let separator = mail.location().separator;

@@ -22,6 +22,7 @@ async fn run(imap: &mut Imap, name: MailboxName, wanted: Access) -> Outcome {
     imap.close_mailbox();
     let client = &imap.client;
     let mail = client.user.mail();
+    imap.furnish().await?;
     let mailbox = imap.open(&mail, &name)?;
     let access = if mailbox.writable() { wanted } else { Access::ReadOnly };
     client.sync(&mailbox, PATIENCE).await?;

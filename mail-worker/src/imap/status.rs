@@ -10,6 +10,7 @@ use super::{Imap, PATIENCE};
 
 pub(super) async fn run(imap: &Imap, name: MailboxName, items: Vec<StatusItem>) -> Outcome {
     let client = &imap.client;
+    imap.furnish().await?;
     let mailbox = imap.open(&client.user.mail(), &name)?;
     client.sync(&mailbox, PATIENCE).await?;
     let mut status = mailbox.status();

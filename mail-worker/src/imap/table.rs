@@ -61,7 +61,9 @@ pub(super) fn row(imap: &mut Imap, body: Body) -> Row<'_> {
         Body::Namespace => row(Any, NO_NEWS, Box::pin(namespace::run(imap))),
         Body::Select(name) => row(Any, NO_NEWS, Box::pin(select::select(imap, name))),
         Body::Examine(name) => row(Any, NO_NEWS, Box::pin(select::examine(imap, name))),
-        Body::Create(name) => row(Any, NEWS, Box::pin(create::run(imap, name))),
+        Body::Create { mailbox, special_use } => {
+            row(Any, NEWS, Box::pin(create::run(imap, mailbox, special_use)))
+        }
         Body::Delete(name) => row(Any, NEWS, Box::pin(delete::run(imap, name))),
         Body::Rename { from, to } => row(Any, NEWS, Box::pin(rename::run(imap, from, to))),
         Body::Subscribe(name) => row(Any, NEWS, Box::pin(subscribe::subscribe(imap, name))),
@@ -70,7 +72,10 @@ pub(super) fn row(imap: &mut Imap, body: Body) -> Row<'_> {
         Body::Check => row(Selected, NEWS, Box::pin(noop::run())),
         Body::Close => row(Selected, NO_NEWS, Box::pin(close::close(imap))),
         Body::Unselect => row(Selected, NO_NEWS, Box::pin(close::unselect(imap))),
-        Body::List { reference, pattern } => row(Any, NEWS, Box::pin(list::run(imap, reference, pattern))),
+        Body::List { special_use, reference, pattern } => {
+            let asked = if special_use { list::Asked::SpecialUse } else { list::Asked::All };
+            row(Any, NEWS, Box::pin(list::run(imap, asked, reference, pattern)))
+        }
         Body::Lsub { reference, pattern } => row(Any, NEWS, Box::pin(lsub::run(imap, reference, pattern))),
         Body::Status { mailbox, items } => row(Any, NEWS, Box::pin(status::run(imap, mailbox, items))),
         Body::Fetch { by, set, items } => {

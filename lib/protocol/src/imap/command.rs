@@ -64,7 +64,11 @@ pub enum Body {
     Enable(Vec<String>),
     Select(MailboxName),
     Examine(MailboxName),
-    Create(MailboxName),
+    Create {
+        mailbox: MailboxName,
+        /// It shall be for something special (`USE`, RFC 6154).
+        special_use: bool,
+    },
     Delete(MailboxName),
     Rename {
         from: MailboxName,
@@ -74,6 +78,8 @@ pub enum Body {
     Unsubscribe(MailboxName),
     /// Both arguments in wire form; [`super::Pattern::new`] joins them. An empty pattern asks for the separator.
     List {
+        /// Only mailboxes that are for something special are asked for (RFC 6154).
+        special_use: bool,
         reference: Vec<u8>,
         pattern: Vec<u8>,
     },
@@ -143,7 +149,7 @@ impl Body {
             Body::Enable(_) => "ENABLE",
             Body::Select(_) => "SELECT",
             Body::Examine(_) => "EXAMINE",
-            Body::Create(_) => "CREATE",
+            Body::Create { .. } => "CREATE",
             Body::Delete(_) => "DELETE",
             Body::Rename { .. } => "RENAME",
             Body::Subscribe(_) => "SUBSCRIBE",

@@ -92,14 +92,16 @@ fn parse_body(cursor: &mut Cursor<'_>, nesting: usize) -> Parsed<Body> {
         (b"ENABLE", _) => enable(cursor)?,
         (b"SELECT", _) => Body::Select(arg(cursor, MailboxName::parse)?),
         (b"EXAMINE", _) => Body::Examine(arg(cursor, MailboxName::parse)?),
-        (b"CREATE", _) => Body::Create(arg(cursor, MailboxName::parse)?),
+        (b"CREATE", _) => {
+            Body::Create { mailbox: arg(cursor, MailboxName::parse)?, special_use: create_options(cursor)? }
+        }
         (b"DELETE", _) => Body::Delete(arg(cursor, MailboxName::parse)?),
         (b"RENAME", _) => {
             Body::Rename { from: arg(cursor, MailboxName::parse)?, to: arg(cursor, MailboxName::parse)? }
         }
         (b"SUBSCRIBE", _) => Body::Subscribe(arg(cursor, MailboxName::parse)?),
         (b"UNSUBSCRIBE", _) => Body::Unsubscribe(arg(cursor, MailboxName::parse)?),
-        (b"LIST", _) => Body::List { reference: arg(cursor, astring)?, pattern: arg(cursor, astring)? },
+        (b"LIST", _) => list(cursor)?,
         (b"LSUB", _) => Body::Lsub { reference: arg(cursor, astring)?, pattern: arg(cursor, astring)? },
         (b"NAMESPACE", _) => Body::Namespace,
         (b"STATUS", _) => {
@@ -165,6 +167,55 @@ fn enable(cursor: &mut Cursor<'_>) -> Parsed<Body> {
             return Ok(Body::Enable(names));
         }
     }
+}
+
+/// ` (USE (\Sent))`, RFC 6154 section 3.
+fn create_options(cursor: &mut Cursor<'_>) -> Parsed<bool> {
+    if !cursor.spaces() || cursor.is_empty() {
+        return Ok(false);
+    }
+    let uses = cursor.list(|cursor| {
+        if !cursor.word().is(b"USE") {
+            return bad("Unknown parameter of CREATE");
+        }
+        cursor.space()?;
+        cursor.list(use_attribute)
+    })?;
+    Ok(uses.iter().any(|uses| !uses.is_empty()))
+}
+
+fn use_attribute(cursor: &mut Cursor<'_>) -> Parsed<()> {
+    if !cursor.eat(b'\\') {
+        return bad("Missing backslash");
+    }
+    cursor.atom().map(drop)
+}
+
+/// `[(options)] reference pattern [RETURN (options)]`, of which RFC 6154 has `SPECIAL-USE`. What may be asked to be
+/// returned is returned always.
+fn list(cursor: &mut Cursor<'_>) -> Parsed<Body> {
+    cursor.space()?;
+    let mut special_use = false;
+    if cursor.peek() == Some(b'(') {
+        let options = cursor.list(|cursor| match cursor.word().as_bytes() {
+            b"SPECIAL-USE" => Ok(()),
+            _ => bad("Unknown selection option"),
+        })?;
+        special_use = !options.is_empty();
+        cursor.space()?;
+    }
+    let (reference, pattern) = (astring(cursor)?, arg(cursor, astring)?);
+    if cursor.spaces() && !cursor.is_empty() {
+        if !cursor.word().is(b"RETURN") {
+            return bad("Missing RETURN");
+        }
+        cursor.space()?;
+        cursor.list(|cursor| match cursor.word().as_bytes() {
+            b"SPECIAL-USE" | b"CHILDREN" => Ok(()),
+            _ => bad("Unknown return option"),
+        })?;
+    }
+    Ok(Body::List { special_use, reference, pattern })
 }
 
 /// In parentheses, or, for old clients, one without.

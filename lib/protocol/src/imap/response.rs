@@ -76,6 +76,7 @@ pub enum Code<'a> {
     Unavailable,
     /// Sequence number of the first message that is not `\Seen`.
     Unseen(u32),
+    UseAttr,
 }
 
 impl Code<'_> {
@@ -107,6 +108,7 @@ impl Code<'_> {
             Code::UidValidity(validity) => ("UIDVALIDITY ", Some(validity)),
             Code::Unavailable => ("UNAVAILABLE", None),
             Code::Unseen(sequence) => ("UNSEEN ", Some(sequence)),
+            Code::UseAttr => ("USEATTR", None),
         };
         out.push(b'[');
         out.extend_from_slice(name.as_bytes());

@@ -71,8 +71,9 @@ fn a_comment_does_not_go_on() {
 
 #[test]
 fn sections_open_with_a_kind_and_a_name() {
-    let (lines, faults) = read("protocol imap {\n} # end\nplugin{\n}\nauth \"de fault\"{");
-    assert_eq!(lines, ["protocol imap{", "}", "plugin {", "}"]);
+    let (lines, faults) =
+        read("protocol imap {\n} # end\nplugin{\n}\nauth \"de fault\"{\n}\nauth de fault {");
+    assert_eq!(lines, ["protocol imap{", "}", "plugin {", "}", "auth de fault{", "}"]);
     assert_eq!(faults, ["a section has a kind and one name"]);
 }
 

@@ -10,6 +10,19 @@ mail_max_userip_connections = 4
 pop3_enable_last = yes
 mail_location = maildir:~/Maildir
 mail_executable =
+namespace inbox {
+  inbox = yes
+  mailbox \"Sent Messages\" {
+    special_use = \\sent
+  }
+  mailbox Drafts {
+    special_use = \\Drafts
+    auto = create
+  }
+}
+mailbox Drafts {
+  auto = subscribe
+}
 plugin {
   quota = maildir:User quota
   trash = /etc/trash
@@ -45,6 +58,15 @@ passdb static {
 }
 userdb static {
   args = uid=vmail gid=vmail home=/home/%u
+}
+namespace inbox {
+  mailbox \"Sent Messages\" {
+    special_use = \\Sent
+  }
+  mailbox Drafts {
+    special_use = \\Drafts
+    auto = subscribe
+  }
 }
 plugin {
   quota = maildir:User quota

@@ -170,6 +170,14 @@ fn dovecots_names_say_where_they_went() {
             .contains("'ssl_cert_file' is not supported; TLS is not supported yet")
     );
     assert!(only("namespace private {\n  prefix = INBOX.\n}\n").contains("namespaces are not supported yet"));
+    let mailbox =
+        |line: &str| only(&format!("namespace inbox {{\n  mailbox Sent {{\n    {line}\n  }}\n}}\n"));
+    assert!(mailbox("special_use = \\Sent \\Send").contains("there is no '\\Send'; it is one of: \\All, "));
+    assert!(mailbox("auto = yes").contains("write no, create or subscribe"));
+    assert!(mailbox("autoexpunge = 30d").contains("old messages are not removed by themselves"));
+    assert!(mailbox("color = red").contains("write 'special_use = ...' or 'auto = ...'"));
+    assert!(only("mailbox {\n}\n").contains("this mailbox has no name"));
+    assert!(only("protocol imap {\n  mailbox Sent {\n  }\n}\n").contains("cannot stand here"));
     assert!(only("service imap {\n  client_limit = 20\n}\n").contains("see mail_max_connections"));
     assert!(only("mail_plugins = quota\n").contains("plugins are not supported yet"));
     assert!(only("client_limit = 5\n").contains("write 'mail_max_connections' instead"));

@@ -94,7 +94,7 @@ fn mailboxes_are_named() {
     for (text, expected) in [
         ("SELECT inbox", Body::Select(mailbox("INBOX"))),
         ("EXAMINE \"a b\"", Body::Examine(mailbox("a b"))),
-        ("CREATE {3}\r\na/b", Body::Create(mailbox("a/b"))),
+        ("CREATE {3}\r\na/b", Body::Create { mailbox: mailbox("a/b"), special_use: false }),
         ("DELETE a]b", Body::Delete(mailbox("a]b"))),
         ("RENAME a &AOQ-", Body::Rename { from: mailbox("a"), to: mailbox("&AOQ-") }),
         ("SUBSCRIBE a", Body::Subscribe(mailbox("a"))),
@@ -113,9 +113,34 @@ fn lists_have_patterns() {
         [("\"\" *", "", "*"), ("\"\" \"%\"", "", "%"), ("a. b%*", "a.", "b%*"), ("\"\" \"\"", "", "")]
     {
         let (reference, pattern) = (reference.as_bytes().to_vec(), pattern.as_bytes().to_vec());
-        let list = Body::List { reference: reference.clone(), pattern: pattern.clone() };
+        let list = Body::List { special_use: false, reference: reference.clone(), pattern: pattern.clone() };
         assert_eq!(body(&format!("a1 LIST {text}\r\n")), list);
         assert_eq!(body(&format!("a1 LSUB {text}\r\n")), Body::Lsub { reference, pattern });
+    }
+}
+
+#[test]
+fn what_is_for_something_special_is_asked_for() {
+    let list = |special_use| Body::List { special_use, reference: Vec::new(), pattern: b"*".to_vec() };
+    for (text, special_use) in [
+        ("(special-use) \"\" *", true),
+        ("() \"\" *", false),
+        ("\"\" * RETURN (SPECIAL-USE CHILDREN)", false),
+        ("(SPECIAL-USE) \"\" * return ()", true),
+    ] {
+        assert_eq!(body(&format!("a1 LIST {text}\r\n")), list(special_use), "{text}");
+    }
+    for text in ["(REMOTE) \"\" *", "\"\" * RETURN", "\"\" * RETURN (STATUS)", "\"\" * (SPECIAL-USE)"] {
+        assert_eq!(error(&format!("a1 LIST {text}\r\n")).1, Status::Bad, "{text}");
+    }
+    let create = |special_use| Body::Create { mailbox: mailbox("x"), special_use };
+    for (text, special_use) in
+        [("x", false), ("x (USE (\\Sent))", true), ("x (USE (\\Sent \\Junk))", true), ("x (use ())", false)]
+    {
+        assert_eq!(body(&format!("a1 CREATE {text}\r\n")), create(special_use), "{text}");
+    }
+    for text in ["x (\\Sent)", "x (USE Sent)", "x USE (\\Sent)", "x (USE (\\Sent)"] {
+        assert_eq!(error(&format!("a1 CREATE {text}\r\n")).1, Status::Bad, "{text}");
     }
 }
 
