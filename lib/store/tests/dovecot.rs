@@ -12,7 +12,8 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 
 use store::{
-    Access, Change, Expunges, Flag, Flags, Found, Location, Mailbox, Now, Process, Step, User, View,
+    Access, Change, Expunges, Flag, Flags, Found, Location, Mailbox, Now, Process, Step, Subscribe, User,
+    View,
 };
 
 const IMAP: &str = "/usr/lib/dovecot/imap";
@@ -253,5 +254,50 @@ fn dovecots_mailboxes_and_subscriptions_are_listed() {
         let mailbox = user.open(b"Sent", Now::read()).unwrap();
         sync(&mailbox);
         assert!(there.contains(&format!("UIDVALIDITY {}]", mailbox.status().uid_validity)), "{there}");
+    });
+}
+
+#[test]
+fn mailboxes_that_we_made_are_dovecots_too() {
+    with_dovecot("mailboxes_that_we_made_are_dovecots_too", |place| {
+        let location =
+            Location::parse(&format!("maildir:{}", place.root().display()), Path::new("/")).unwrap();
+        let user = User::new(Rc::clone(&place.process), location, Vec::new());
+        let now = Now::read();
+        let done = |mut step: Box<dyn FnMut() -> Step<()> + '_>| while step() != Step::Done(()) {};
+        let validity = |name: &str| {
+            let mailbox = user.open(name.as_bytes(), now).unwrap();
+            sync(&mailbox);
+            mailbox.status().uid_validity
+        };
+        for name in ["A", "A.B", "C"] {
+            user.create(name.as_bytes(), now).unwrap();
+        }
+        let mut subscription = user.subscribe(b"A.B", Subscribe::Add).unwrap();
+        done(Box::new(|| subscription.step(now).unwrap()));
+        let mut renaming = user.rename(b"A", b"X").unwrap();
+        done(Box::new(|| renaming.step(now, 100).unwrap()));
+        let mut deletion = user.delete(b"C").unwrap();
+        done(Box::new(|| deletion.step(now, 100).unwrap()));
+        let told = validity("X.B");
+        let answer = place.dovecot(&["LIST \"\" *", "LSUB \"\" *", "EXAMINE X.B", "CREATE C", "EXAMINE C"]);
+        for line in [
+            "* LIST (\\HasChildren) \".\" X\r\n",
+            "* LIST (\\HasNoChildren) \".\" X.B\r\n",
+            "* LSUB () \".\" A.B\r\n",
+            &format!("UIDVALIDITY {told}]"),
+        ] {
+            assert!(answer.contains(line), "{line}: {answer}");
+        }
+        // Each goes on where the other has got to.
+        let theirs = validity("C");
+        assert!(theirs > told && answer.contains(&format!("UIDVALIDITY {theirs}]")), "{answer}");
+        user.create(b"D", now).unwrap();
+        assert!(validity("D") > theirs);
+        place.dovecot(&["EXAMINE D", "RENAME X Y", "DELETE C", "UNSUBSCRIBE A.B", "SUBSCRIBE Y.B"]);
+        assert_eq!(validity("Y.B"), told);
+        let mut subscriptions = user.subscriptions().unwrap();
+        done(Box::new(|| subscriptions.step().unwrap()));
+        assert_eq!(Vec::from_iter(subscriptions.names()), ["Y.B"]);
     });
 }

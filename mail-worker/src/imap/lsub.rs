@@ -17,7 +17,8 @@ pub(super) async fn run(imap: &Imap, reference: Vec<u8>, pattern: Vec<u8>) -> Ou
         client.write(|out| response::list_separator(out, "LSUB", separator, root(&reference, separator)));
         return Ok(Reply::ok("Lsub completed."));
     }
-    let levels = [&reference, &pattern].iter().any(|text| text.contains(&b'%'));
+    // Only a pattern that stops at a level stands for what is below that level.
+    let levels = pattern.ends_with(b"%");
     let pattern = Pattern::new(&reference, &pattern, separator);
     let mut subscriptions = mail.subscriptions()?;
     client.carry_out(PATIENCE, |_| subscriptions.step()).await?;
