@@ -15,7 +15,7 @@ use crate::client::Client;
 use crate::session::Ending;
 
 pub(super) async fn run(imap: &mut Imap, name: MailboxName, first: AppendMessage) -> Outcome {
-    let mut save = match saving::begin(imap, &name) {
+    let mut save = match saving::begin(imap, &name).await {
         Ok(save) => save,
         Err(stop) => {
             imap.framer.refuse_literal();

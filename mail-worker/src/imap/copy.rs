@@ -39,7 +39,7 @@ pub(super) async fn copy(
     set: &SequenceSet,
     name: &MailboxName,
 ) -> Result<Option<Copied>, Stop> {
-    let mut save = saving::begin(imap, name)?;
+    let mut save = saving::begin(imap, name).await?;
     let client = Rc::clone(&imap.client);
     let Some(selected) = &mut imap.selected else {
         return Err(Stop::Command(Reply::bad("No mailbox selected.")));

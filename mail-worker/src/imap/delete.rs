@@ -1,4 +1,5 @@
-//! DELETE, RFC 3501 section 6.3.4. Who has the mailbox selected elsewhere finds it gone with his next command.
+//! DELETE, RFC 3501 section 6.3.4. Who has the mailbox selected elsewhere finds it gone with his next command; a client
+//! that deletes its own has none selected then.
 
 use protocol::imap::MailboxName;
 
@@ -9,10 +10,9 @@ use crate::client::NAMES_A_TURN;
 pub(super) async fn run(imap: &mut Imap, name: MailboxName) -> Outcome {
     let mail = imap.client.user.mail();
     let mut deletion = mail.delete(imap.wire(&name))?;
-    // Its own one is closed, and not missed.
+    imap.client.carry_out(PATIENCE, |now| deletion.step(now, NAMES_A_TURN)).await?;
     if imap.selected.as_ref().is_some_and(|selected| imap.wire(&selected.name) == imap.wire(&name)) {
         imap.close_mailbox();
     }
-    imap.client.carry_out(PATIENCE, |now| deletion.step(now, NAMES_A_TURN)).await?;
     Ok(Reply::ok("Delete completed."))
 }

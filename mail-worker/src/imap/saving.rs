@@ -11,7 +11,8 @@ use crate::client::Client;
 use crate::session::Wants;
 
 /// Where messages are to be saved. A client that could make the mailbox is told so.
-pub(super) fn begin(imap: &Imap, name: &MailboxName) -> Result<Save, Stop> {
+pub(super) async fn begin(imap: &Imap, name: &MailboxName) -> Result<Save, Stop> {
+    imap.furnish().await?;
     match imap.open(&imap.client.user.mail(), name) {
         Ok(mailbox) => Ok(mailbox.save()),
         Err(Error::NoSuchMailbox(_)) => {
