@@ -261,8 +261,16 @@ const SETTINGS: &[&str] = &[
 ];
 
 /// ... and flags, which `no` takes away.
-const FLAGS: &[&str] =
-    &["DEBUG", "POP3_NO_FLAG_UPDATES", "POP3_REUSE_XUIDL", "POP3_ENABLE_LAST", "POP3_LOCK_SESSION"];
+const FLAGS: &[&str] = &[
+    "DEBUG",
+    "MAIL_SAVE_CRLF",
+    "FSYNC_DISABLE",
+    "MAILDIR_COPY_WITH_HARDLINKS",
+    "POP3_NO_FLAG_UPDATES",
+    "POP3_REUSE_XUIDL",
+    "POP3_ENABLE_LAST",
+    "POP3_LOCK_SESSION",
+];
 
 /// Plugins whose settings differ from user to user, whether plugin { } has them or not.
 const PLUGINS: &[&str] =

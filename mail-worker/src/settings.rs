@@ -8,6 +8,7 @@ use std::time::Duration;
 use envdump::Environment;
 use protocol::capability;
 use protocol::imap::MailboxName;
+use store::Saving;
 use thiserror::Error;
 use wire::Protocol;
 
@@ -38,6 +39,7 @@ pub(crate) struct Settings {
     pub(crate) logout_format: Box<str>,
     /// Mailboxes that are something special; IMAP.
     pub(crate) mailboxes: Vec<Mailbox>,
+    pub(crate) saving: Saving,
     pub(crate) pop3: Pop3,
 }
 
@@ -103,6 +105,11 @@ impl Settings {
                 .filter(|interval| !interval.is_zero()),
             logout_format: logout_format.into(),
             mailboxes: mailboxes(environment)?,
+            saving: Saving {
+                crlf: environment.is_set("MAIL_SAVE_CRLF"),
+                fsync: !environment.is_set("FSYNC_DISABLE"),
+                links: environment.is_set("MAILDIR_COPY_WITH_HARDLINKS"),
+            },
             pop3: Pop3 {
                 uidl_format,
                 no_nuls: pop3.contains(&"outlook-no-nuls"),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 
 use envdump::Environment;
-use store::Location;
+use store::{Location, Saving};
 use thiserror::Error;
 
 use crate::environ::{Variables, push_variable};
@@ -39,12 +39,12 @@ impl User {
     /// Forgets all that is known: a panic may have left it half-changed.
     pub(crate) fn start_over(&self) {
         let location = self.mail().location().clone();
-        *self.mail.borrow_mut() = open(&self.process, location);
+        *self.mail.borrow_mut() = open(&self.process, location, self.settings.saving);
     }
 }
 
-fn open(process: &Rc<store::Process>, location: Location) -> Rc<store::User> {
-    Rc::new(store::User::new(Rc::clone(process), location, Vec::new()))
+fn open(process: &Rc<store::Process>, location: Location, saving: Saving) -> Rc<store::User> {
+    Rc::new(store::User::new(Rc::clone(process), location, Vec::new()).with_saving(saving))
 }
 
 /// Why an environment is no client's.
@@ -98,8 +98,8 @@ impl Users {
         let user = Rc::new(User {
             name: name.into(),
             credentials,
+            mail: RefCell::new(open(&self.process, location, settings.saving)),
             settings,
-            mail: RefCell::new(open(&self.process, location)),
             process: Rc::clone(&self.process),
             stirred: Cell::default(),
             minded: Cell::default(),

@@ -70,6 +70,7 @@ fn common(server: &Server, client: &Imap, variables: &Variables) {
             ("IMAP_MAX_LINE_LENGTH", "65536"),
             ("IMAP_LOGOUT_FORMAT", "bytes=%i/%o"),
             ("MAILBOX_IDLE_CHECK_INTERVAL", "30"),
+            ("MAILDIR_COPY_WITH_HARDLINKS", "1"),
             ("MAIL_MAX_KEYWORD_LENGTH", "50"),
             ("POP3_UIDL_FORMAT", "%08Xu%08Xv"),
             ("STDERR_CLOSE_SHUTDOWN", "1"),

@@ -175,6 +175,12 @@ settings! {
         mailbox_idle_check_interval: Duration = "30 secs" => MAILBOX_IDLE_CHECK_INTERVAL;
         /// How long a keyword may be.
         mail_max_keyword_length: Count = "50" => MAIL_MAX_KEYWORD_LENGTH;
+        /// Whether line ends of messages that clients save are stored as CRLF, which costs space; else as LF.
+        mail_save_crlf: bool = "no" => MAIL_SAVE_CRLF;
+        /// Whether nothing waits for the disk: faster, and after a loss of power, mail that was answered OK may be gone.
+        fsync_disable: bool = "no" => FSYNC_DISABLE;
+        /// Whether a copy of a message is a hard link, where the file system allows it.
+        maildir_copy_with_hardlinks: bool = "yes" => MAILDIR_COPY_WITH_HARDLINKS;
     }
 
     "IMAP" {

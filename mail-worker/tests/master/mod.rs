@@ -77,6 +77,7 @@ impl Scratch {
         set("USER", user);
         set("HOME", home.to_str().unwrap());
         set("MAIL", "maildir:~/Maildir");
+        set("MAILDIR_COPY_WITH_HARDLINKS", "1");
         set("IP", "127.0.0.1");
         set("IMAPLOGINTAG", "in");
         if geteuid().is_root() {
