@@ -34,6 +34,7 @@ mod process;
 mod save;
 mod scan;
 mod subscriptions;
+mod sweep;
 mod sync;
 mod tree;
 mod uidlist;
@@ -54,6 +55,7 @@ pub use process::{Now, Process};
 pub use save::{Draft, Link, Save, Saved, Saving};
 pub use subscriptions::{Subscribe, Subscription, Subscriptions};
 pub use tree::{Deletion, Renaming};
+pub use sweep::Sweep;
 pub use user::{IDLE_MODEL, User};
 pub use view::{Access, Expunges, Update, View};
 

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use protocol::imap::{Code, MailboxName, Status, SystemFlags, response};
-use store::{Access, Expunges};
+use store::{Access, Error, Expunges, Mailbox, Step};
 
 use super::reply::{Outcome, Reply};
 use super::selected::Selected;
 use super::{Imap, PATIENCE};
+use crate::client::Client;
+use crate::session::Wants;
 
 pub(super) async fn select(imap: &mut Imap, name: MailboxName) -> Outcome {
     run(imap, name, Access::ReadWrite).await
@@ -32,6 +34,7 @@ async fn run(imap: &mut Imap, name: MailboxName, wanted: Access) -> Outcome {
         client.sync(&mailbox, Duration::ZERO).await?;
         view.update(Expunges::Tell)?;
     }
+    clean(client, &mailbox).await;
     let selected = Selected { name, view, mail, resume: None };
     client.write(|out| write(out, &selected));
     client.set_mailbox(Some(selected.name.wire()));
@@ -39,6 +42,20 @@ async fn run(imap: &mut Imap, name: MailboxName, wanted: Access) -> Outcome {
     let text = if wanted == Access::ReadWrite { "Select completed." } else { "Examine completed." };
     let read_write = access == Access::ReadWrite;
     Ok(Reply::ok(text).with_code(if read_write { Code::ReadWrite } else { Code::ReadOnly }))
+}
+
+/// Takes away what interrupted deliveries left, now and then.
+async fn clean(client: &Client, mailbox: &Mailbox) {
+    let clean = async || {
+        let Some(mut sweep) = mailbox.sweep(client.now())? else { return Ok(()) };
+        while sweep.step(client.now(), NAMES_A_TURN)? == Step::More {
+            client.rest(Wants::turn()).await;
+        }
+        Ok::<_, Error>(())
+    };
+    if let Err(error) = clean().await {
+        log::warn!("{client}{error}");
+    }
 }
 
 fn write(out: &mut Vec<u8>, selected: &Selected) {
@@ -66,3 +83,6 @@ pub(super) fn write_flags(out: &mut Vec<u8>, selected: &Selected) {
         response::permanent_flags(out, SystemFlags::SETTABLE, names(), room);
     }
 }
+
+/// Names of files looked at in one turn.
+const NAMES_A_TURN: usize = 200;
