@@ -34,9 +34,15 @@ impl Site {
     /// The same. If it ends before it serves: what it said.
     pub fn try_start(self, settings: &str) -> Result<Server, String> {
         self.configure(settings);
+        let (master, process) = self.launch()?;
+        Ok(Server { site: self, master, process, panics: false })
+    }
+
+    fn launch(&self) -> Result<(Child, Process), String> {
+        let read_log = || fs::read_to_string(self.path("log")).unwrap();
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let before = fs::read_to_string(self.path("log")).unwrap().matches(READY).count();
-        let master = Command::new(self.program("mail-master"))
+        let before = read_log().matches(READY).count();
+        let mut master = Command::new(self.program("mail-master"))
             .args(["-F", "-c"])
             .arg(self.path("mail.conf"))
             .stdin(Stdio::null())
@@ -45,12 +51,11 @@ impl Site {
             .spawn()
             .unwrap();
         let process = Process::find(master.id()).unwrap();
-        let mut server = Server { site: self, master, process, panics: false };
-        let ended = until("the server to be ready", || match server.master.try_wait().unwrap() {
+        let ended = until("the server to be ready", || match master.try_wait().unwrap() {
             Some(_) => Some(true),
-            None => (server.log().matches(READY).count() > before).then_some(false),
+            None => (read_log().matches(READY).count() > before).then_some(false),
         });
-        if ended { Err(server.log()) } else { Ok(server) }
+        if ended { Err(read_log()) } else { Ok((master, process)) }
     }
 }
 
@@ -195,6 +200,15 @@ impl Server {
         let log = self.log();
         assert!(!log.contains("has not ended, killing it"), "not all ended when they were told:\n{log}");
         status
+    }
+
+    /// Kills all its processes at once, and starts it again when `between` is done.
+    pub fn kill_and_start(&mut self, between: impl FnOnce(&Site)) {
+        let all = self.process.descendants();
+        self.kill();
+        until("all to be dead", || all.iter().all(|process| !process.is_alive()).then_some(()));
+        between(&self.site);
+        (self.master, self.process) = self.site.launch().unwrap();
     }
 
     fn kill(&mut self) {
