@@ -6,6 +6,7 @@ mod master;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::PathBuf;
+use std::process::Command;
 
 use master::{ALICE, As, BOB, Client, Master, Scratch, deliver, id};
 use nix::unistd::geteuid;
@@ -241,4 +242,47 @@ fn fifty_megabytes_cost_no_memory() {
     assert!(grown < 2_000, "{grown} KiB");
     let names = site.ls("new");
     assert!(names.iter().any(|name| name.ends_with(",S=49375000,W=50000000")), "{names:#?}");
+}
+
+#[test]
+fn a_full_disk_costs_the_command_and_nothing_else() {
+    const NAME: &str = "a_full_disk_costs_the_command_and_nothing_else";
+    let mut site = Site::new();
+    let small = site.maildir().join(".Small");
+    fs::create_dir(&small).unwrap();
+    let options = format!("size=256k,mode=0700,uid={ALICE},gid={ALICE}");
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&small).output();
+    if !mount.is_ok_and(|mount| mount.status.success()) {
+        tests::skipped(NAME, "no file system can be mounted");
+        return;
+    }
+    let mounted = Mounted(small);
+    let mut client = site.client();
+    select(&mut client, "INBOX");
+    assert!(client.ask("APPEND Small {3+}\r\nabc").0.starts_with("OK"));
+    for _ in 0..2 {
+        let text = "x".repeat(400_000);
+        let several = format!("APPEND Small {{3+}}\r\nabc {{400000+}}\r\n{text}");
+        assert_eq!(client.ask(&several).0, "NO [OVERQUOTA] Not enough space.");
+        let several = format!("APPEND Small {{400000+}}\r\n{text} {{3+}}\r\nabc");
+        assert_eq!(client.ask(&several).0, "NO [OVERQUOTA] Not enough space.");
+    }
+    // On another file system it cannot be a link.
+    assert_eq!(code(&client.ask("COPY 1:3 Small").0, "COPYUID"), "1:3 2:4");
+    assert!(
+        client.ask(&("APPEND INBOX {300000+}\r\n".to_owned() + &"x".repeat(300_000))).0.starts_with("OK")
+    );
+    assert_eq!(client.ask("COPY 1:4 Small").0, "NO [OVERQUOTA] Not enough space.");
+    assert!(fs::read_dir(mounted.0.join("tmp")).unwrap().next().is_none());
+    assert_eq!(client.ask("STATUS Small (MESSAGES UIDNEXT)").1, ["* STATUS Small (MESSAGES 4 UIDNEXT 5)"]);
+    drop(client);
+    drop(site.master);
+}
+
+struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
 }

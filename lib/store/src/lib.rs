@@ -54,8 +54,8 @@ pub use pop3::{Pop3Record, Pop3Records};
 pub use process::{Now, Process};
 pub use save::{Draft, Link, Save, Saved, Saving};
 pub use subscriptions::{Subscribe, Subscription, Subscriptions};
-pub use tree::{Deletion, Renaming};
 pub use sweep::Sweep;
+pub use tree::{Deletion, Renaming};
 pub use user::{IDLE_MODEL, User};
 pub use view::{Access, Expunges, Update, View};
 

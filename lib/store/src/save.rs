@@ -9,6 +9,7 @@ mod draft;
 mod lines;
 
 use std::fs;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -120,6 +121,10 @@ impl Save {
         let mut temporary = Temporary::new(&self.mailbox, now);
         let crlf_size = view.message(uid).and_then(|message| message.size);
         let linked = view.link(uid, &temporary.path)?;
+        // Not the message may be missing, but where it should go.
+        if linked == Found::Moved && !temporary.path.parent().is_some_and(Path::is_dir) {
+            return Err(Error::NoSuchMailbox(self.mailbox.path()));
+        }
         if linked == Found::Here(Link::Made) {
             temporary.exists = true;
             let meta =
@@ -167,6 +172,7 @@ impl Save {
 
     fn advance(&mut self, now: Now, budget: usize) -> Result<Step<Saved>, Error> {
         let mut state = self.mailbox.state.borrow_mut();
+        state.touch_lock(now);
         if self.stage == Stage::Agreed {
             match state.lock_for_save(now, budget)? {
                 Step::Done(()) => self.stage = Stage::Locked,

@@ -60,6 +60,13 @@ impl State {
         }
     }
 
+    /// Shows others that we are alive, if the lock is a save's.
+    pub(crate) fn touch_lock(&self, now: Now) {
+        if let Some(lock) = &self.saving {
+            lock.touch(now);
+        }
+    }
+
     /// Can records be appended?
     fn is_list_current(&self) -> Result<bool, Error> {
         let appendable = self.list.is_some_and(|list| list.version == 3 && !list.ends_in_mid_line());
