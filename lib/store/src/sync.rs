@@ -65,8 +65,10 @@ pub(crate) struct State {
     sync: Option<Box<Sync>>,
     /// Wait for the disk before a UID is told.
     fsync: bool,
-    /// A save holds the list's lock: only its own sync may run.
+    /// A save holds the list's lock, and lends it to the sync that it needs first.
     saving: Option<Rc<Lock>>,
+    /// Its messages are on the disk and not in the model: no sync may go on from where the lock is needed.
+    placing: bool,
 }
 
 /// A sync that is under way.
@@ -165,20 +167,12 @@ impl State {
             sync: None,
             fsync,
             saving: None,
+            placing: false,
         }
     }
 
     /// A turn: see [`crate::Mailbox::sync`].
     pub(crate) fn sync(&mut self, now: Now, budget: usize) -> Result<Step<()>, Error> {
-        if self.saving.is_some() {
-            // What it has put is on the disk, and not in the model.
-            return Ok(Step::Busy { retry_after: save::RETRY });
-        }
-        self.drive(now, budget)
-    }
-
-    /// The same, whoever holds the lock.
-    fn drive(&mut self, now: Now, budget: usize) -> Result<Step<()>, Error> {
         let mut sync = match self.sync.take() {
             Some(sync) => sync,
             None => match self.begin(now)? {
@@ -379,7 +373,7 @@ impl State {
     }
 
     fn lock(&mut self, sync: &mut Sync, now: Now) -> Result<Turn, Error> {
-        match self.lock_list(now)? {
+        match if self.placing { Attempt::Busy } else { self.lock_list(now)? } {
             Attempt::Held(lock) => {
                 sync.lock = Some(lock);
                 Ok(if sync.late { Turn::Restart } else { Turn::Next(Phase::Records(None)) })

@@ -1,5 +1,5 @@
-//! What a save does under the list's lock. Nobody else's sync runs then: it would take what was put for the work of
-//! strangers.
+//! What a save does under the list's lock. A sync may run meanwhile, but takes what was put for the work of strangers:
+//! it waits for the lock, and begins anew when the save is over.
 
 use std::fs::{self, File};
 use std::num::NonZeroU32;
@@ -26,12 +26,14 @@ pub(crate) struct Letter {
 }
 
 /// When to try again if a save of this process has the mailbox.
-pub(super) const RETRY: Duration = Duration::from_millis(2);
+const RETRY: Duration = Duration::from_millis(2);
 
 impl State {
     /// Takes the lock, all being known that is there without it.
     pub(crate) fn lock_for_save(&mut self, now: Now, budget: usize) -> Result<Step<()>, Error> {
-        // Another save's turn, perhaps.
+        if self.saving.is_some() {
+            return Ok(Step::Busy { retry_after: RETRY });
+        }
         match self.sync(now, budget)? {
             Step::Done(()) => {}
             unfinished => return Ok(unfinished),
@@ -52,7 +54,7 @@ impl State {
             }
             self.doubt = true;
         }
-        match self.drive(now, budget)? {
+        match self.sync(now, budget)? {
             Step::Done(()) if self.is_list_current()? => Ok(Step::Done(())),
             // It could not be written.
             Step::Done(()) => Err(Error::io("write", &self.list_path())(Errno::ENOSPC.into())),
@@ -77,7 +79,7 @@ impl State {
     /// once.
     pub(crate) fn place(&mut self, from: &Path, letter: &mut Letter) -> Result<(), Error> {
         let place = if letter.flags.is_empty() && !self.model.has_writer() { Place::New } else { Place::Cur };
-        letter.place = Some(place);
+        (self.placing, letter.place) = (true, Some(place));
         let to = self.dirs.file(place, &letter.base, letter.info().as_deref());
         let placed = dirs::rename(from, &to);
         placed.map_err(|errno| {
@@ -135,9 +137,9 @@ impl State {
 
     /// Gives the lock back.
     pub(crate) fn unlock(&mut self) {
-        self.saving = None;
-        // An unfinished sync under it has it.
-        self.sync = self.sync.take().filter(|sync| sync.lock.is_none());
+        (self.saving, self.placing) = (None, false);
+        // It may have the lock, or know what we put.
+        self.doubt |= self.sync.take().is_some();
     }
 }
 

@@ -201,9 +201,45 @@ fn two_saves_take_turns_and_others_wait_for_them() {
     }
     assert_eq!(one.commit(maildir.now, 1).unwrap(), Step::More);
     assert!(matches!(other.commit(maildir.now, 100).unwrap(), Step::Busy { .. }));
-    assert!(matches!(mailbox.sync(maildir.now, 100).unwrap(), Step::Busy { .. }));
+    maildir.sync(&mailbox);
+    assert_eq!(mailbox.status().messages, 0);
     while one.commit(maildir.now, 1).unwrap() == Step::More {}
     assert_eq!(commit(&mut other, maildir.now).uids, [uid(3), uid(4)]);
+}
+
+#[test]
+fn others_find_what_was_moved_while_one_saves() {
+    let maildir = Maildir::new();
+    maildir.put("cur/1.a:2,");
+    let mailbox = maildir.synced();
+    let mut view = mailbox.view(Access::ReadWrite);
+    let mut save = mailbox.save();
+    ["a", "b"].iter().for_each(|text| put(&mut save, text, Flags::NONE, maildir.now));
+    assert_eq!(save.commit(maildir.now, 1).unwrap(), Step::More);
+    maildir.mv("cur/1.a:2,", "cur/1.a:2,S");
+    let found = view.attributes(uid(1)).unwrap();
+    assert_eq!(found, Found::Moved);
+    assert!(matches!(mailbox.sync(maildir.now, 100).unwrap(), Step::Busy { .. }));
+    assert!(matches!(view.attributes(uid(1)).unwrap(), Found::Here(_)));
+    assert_eq!(commit(&mut save, maildir.now).uids, [uid(2), uid(3)]);
+    assert_eq!(maildir.tell(&mut view).exists, Some(3));
+    assert_eq!(contents(&view), [row(1, "1.a:2,"), row(2, "a"), row(3, "b")]);
+    assert_eq!(contents(&maildir.elsewhere().view(Access::ReadOnly)), contents(&view));
+}
+
+#[test]
+fn a_scan_that_saw_a_save_which_was_given_up_forgets_it() {
+    let maildir = Maildir::new();
+    let mailbox = maildir.synced();
+    let mut save = mailbox.save();
+    ["a", "b"].iter().for_each(|text| put(&mut save, text, Flags::NONE, maildir.now));
+    assert_eq!(save.commit(maildir.now, 1).unwrap(), Step::More);
+    mailbox.state.borrow_mut().doubt();
+    assert!(matches!(mailbox.sync(maildir.now, 100).unwrap(), Step::Busy { .. }));
+    drop(save);
+    maildir.sync(&mailbox);
+    assert_eq!(mailbox.status().messages, 0);
+    assert_eq!(maildir.save(&mailbox, &["c"]), [1]);
 }
 
 #[test]
