@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::os::unix::fs::MetadataExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::{Error, Link, Refusal, Save, Saved, Saving};
 
@@ -345,4 +347,101 @@ fn a_draft_that_nobody_wants_goes() {
     assert_eq!(maildir.ls("tmp").len(), 1);
     drop(draft);
     assert!(maildir.ls("tmp").is_empty());
+}
+
+/// What happens between two turns of a save.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Save,
+    GiveUp,
+    Turn(usize),
+    Scan(usize),
+    Deliver,
+    Rename,
+    Elsewhere,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let budget = prop_oneof![Just(1_usize), Just(4), Just(100)];
+    prop_oneof![
+        2 => Just(Event::Save),
+        1 => Just(Event::GiveUp),
+        6 => budget.clone().prop_map(Event::Turn),
+        4 => budget.prop_map(Event::Scan),
+        1 => Just(Event::Deliver),
+        1 => Just(Event::Rename),
+        1 => Just(Event::Elsewhere),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(50))]
+
+    #[test]
+    fn whatever_happens_meanwhile_each_message_has_the_uid_that_was_told(
+        events in proptest::collection::vec(event(), 1..40),
+        watched in any::<bool>(),
+    ) {
+        let mut maildir = Maildir::new();
+        let fast = Saving { fsync: false, ..Saving::default() };
+        let user = maildir.user(Vec::new()).with_saving(fast);
+        let mailbox = user.open(b"INBOX", maildir.now).unwrap();
+        let writer = watched.then(|| mailbox.view(Access::ReadWrite));
+        let mut told = std::collections::BTreeMap::new();
+        let mut saves: Vec<(Save, Vec<String>)> = Vec::new();
+        for (number, event) in events.into_iter().enumerate() {
+            maildir.wait(Duration::from_millis(1));
+            match event {
+                Event::Save => {
+                    let texts: Vec<String> = (0..3).map(|part| format!("{number}, {part}")).collect();
+                    let mut save = mailbox.save();
+                    texts.iter().for_each(|text| put(&mut save, text, Flags::NONE, maildir.now));
+                    saves.push((save, texts));
+                }
+                Event::GiveUp => drop(saves.pop()),
+                Event::Turn(budget) => {
+                    let mut left = Vec::new();
+                    for (mut save, texts) in saves.drain(..) {
+                        match save.commit(maildir.now, budget).unwrap() {
+                            Step::Done(saved) => told.extend(saved.uids.into_iter().zip(texts)),
+                            Step::More | Step::Busy { .. } => left.push((save, texts)),
+                        }
+                    }
+                    saves = left;
+                }
+                Event::Scan(budget) => drop(mailbox.sync(maildir.now, budget).unwrap()),
+                Event::Deliver => maildir.put(&format!("new/{}.M{number}.x", 1_800_000_000 + number)),
+                Event::Rename => {
+                    // Not what is just being put: that would be there for good.
+                    let text = |name: &str| fs::read_to_string(maildir.at("cur").join(name)).unwrap();
+                    let known = |name: &&String| told.values().any(|known| *known == text(name));
+                    if let Some(name) = maildir.ls("cur").iter().find(known) {
+                        let to = if name.ends_with('S') { &name[..name.len() - 1] } else { &format!("{name}S") };
+                        maildir.mv(&format!("cur/{name}"), &format!("cur/{to}"));
+                    }
+                }
+                Event::Elsewhere => {
+                    let other = maildir.user(Vec::new()).with_saving(fast).open(b"INBOX", maildir.now).unwrap();
+                    let mut save = other.save();
+                    put(&mut save, &format!("{number}"), Flags::NONE, maildir.now);
+                    if let Step::Done(saved) = save.commit(maildir.now, usize::MAX).unwrap() {
+                        told.insert(saved.uids[0], format!("{number}"));
+                    }
+                }
+            }
+        }
+        drop(saves);
+        maildir.wait(Duration::from_secs(3));
+        maildir.sync(&mailbox);
+        let found = contents(&mailbox.view(Access::ReadOnly));
+        for (uid, text) in &told {
+            prop_assert!(found.contains(&row(uid.get(), text)), "{told:#?}\n{found:#?}");
+        }
+        let delivered = found.iter().filter(|(_, text)| text.ends_with(".x") || text.contains(".x:")).count();
+        prop_assert_eq!(found.len(), told.len() + delivered);
+        prop_assert!(maildir.ls("tmp").is_empty());
+        prop_assert!(!maildir.at("dovecot-uidlist.lock").exists());
+        drop(writer);
+        prop_assert_eq!(contents(&maildir.elsewhere().view(Access::ReadOnly)), found);
+    }
 }
