@@ -42,7 +42,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ::store::{Expunges, Reach};
-use protocol::imap::{Code, Command, Framer, Limits, ParseError, Status, Step, Tag, parse, response};
+use protocol::imap::{By, Code, Command, Framer, Limits, ParseError, Status, Step, Tag, parse, response};
 
 use crate::client::Client;
 use crate::greeting::Greeting;
@@ -59,12 +59,20 @@ pub(crate) struct Imap {
     selected: Option<Selected>,
     /// The mailboxes that everybody is to have are there.
     furnished: Cell<bool>,
+    /// How the command that runs speaks of messages, and is spoken to (RFC 3501, section 6.4.8).
+    by: By,
 }
 
 /// Serves a client until it goes.
 pub(crate) async fn serve(client: Rc<Client>, greeting: Greeting) -> Ending {
     let limits = Limits { line: client.user.settings.longest_line, ..Limits::default() };
-    let mut imap = Imap { client, framer: Framer::new(limits), selected: None, furnished: Cell::default() };
+    let mut imap = Imap {
+        client,
+        framer: Framer::new(limits),
+        selected: None,
+        furnished: Cell::default(),
+        by: By::Sequence,
+    };
     imap.greet(greeting);
     let Err(ending) = imap.converse().await;
     ending
@@ -146,6 +154,7 @@ impl Imap {
         crate::fault::on_request(line.split(u8::is_ascii_whitespace).nth(1));
         let Command { tag, body } = parse(&line).inspect_err(|_| self.framer.refuse_literal())?;
         self.client.set_doing(body.name());
+        self.by = body.by();
         let is_selected = self.selected.is_some();
         let news_may_come = !self.client.user.settings.delay_new_mail || PROMPT.contains(&body.name());
         let Row { when, news, work } = table::row(self, body);

@@ -228,6 +228,52 @@ fn numbers_that_are_not_there() {
 }
 
 #[test]
+fn no_number_is_in_an_empty_mailbox() {
+    let scratch = scratch();
+    make_mailboxes(&scratch, &["Empty"]);
+    let (_master, mut one, _other) = two(&scratch);
+    ok(&mut one, "SELECT Empty");
+    for set in ["1", "1:*", "*"] {
+        assert!(one.ask(&format!("FETCH {set} FLAGS")).0.starts_with("BAD"), "{set}");
+        assert!(one.ask(&format!("STORE {set} +FLAGS \\Seen")).0.starts_with("BAD"), "{set}");
+        assert_eq!(ok(&mut one, &format!("UID FETCH {set} FLAGS")), [""; 0]);
+    }
+}
+
+#[test]
+fn what_cannot_be_renamed_costs_only_itself() {
+    let scratch = scratch();
+    let home = scratch.home("alice", ALICE);
+    let long = format!("2.{}", "x".repeat(250));
+    deliver(&home, &long, "Subject: long\n\n");
+    let (_master, mut one, _other) = two(&scratch);
+    let (answer, lines) = one.ask("STORE 1:* +FLAGS \\Seen");
+    assert_eq!(answer, "NO [CANNOT] Some of the messages could not be changed.");
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    let seen = ok(&mut one, "FETCH 1:* FLAGS").iter().filter(|line| line.contains("Seen")).count();
+    assert_eq!(seen, 3);
+}
+
+#[test]
+fn flags_that_no_client_may_set_are_not_understood() {
+    let scratch = scratch();
+    let (_master, mut one, _other) = two(&scratch);
+    for flag in ["\\Recent", "\\Foo", "()())", "(\\Seen"] {
+        assert!(one.ask(&format!("STORE 1 +FLAGS {flag}")).0.starts_with("BAD"), "{flag}");
+    }
+    assert_eq!(files(&scratch), ["1.a:2,", "2.b:2,", "3.c:2,"]);
+}
+
+#[test]
+fn by_uid_news_have_uids_too() {
+    let scratch = scratch();
+    let (_master, mut one, mut other) = two(&scratch);
+    ok(&mut one, "STORE 2 +FLAGS.SILENT \\Draft");
+    let lines = ok(&mut other, "UID STORE 1 +FLAGS.SILENT \\Seen");
+    assert_eq!(lines, ["* 2 FETCH (UID 2 FLAGS (\\Draft))"]);
+}
+
+#[test]
 fn expunge_tells_both_from_the_last() {
     let scratch = scratch();
     let (_master, mut one, mut other) = two(&scratch);

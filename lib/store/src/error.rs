@@ -52,6 +52,16 @@ pub enum Error {
     /// A hook said no, in words meant for the client.
     #[error("refused: {0}")]
     Refused(Refusal),
+    /// The system said no to what was to be done with one message's file.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    File {
+        /// What was being done: a verb.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The system said no.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
@@ -81,7 +91,7 @@ impl Error {
     /// How far this error reaches.
     pub fn reach(&self) -> Reach {
         match self {
-            Error::NotAFile(_) => Reach::Message,
+            Error::NotAFile(_) | Error::File { .. } => Reach::Message,
             Error::BadName(_)
             | Error::NoSuchMailbox(_)
             | Error::AlreadyExists

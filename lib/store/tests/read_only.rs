@@ -45,8 +45,8 @@ fn is_read_with_uids_of_our_own() {
         let first = Uid(1.try_into().unwrap());
         assert!(matches!(view.open(first).unwrap(), Found::Here(_)));
         let seen = Change::Add(Flags::NONE.with(Flag::Seen));
-        assert!(matches!(view.store(first, seen, now), Err(Error::Io { .. })));
-        assert!(matches!(view.expunge(first, now), Err(Error::Io { .. })));
+        assert!(matches!(view.store(first, seen, now), Err(Error::File { .. })));
+        assert!(matches!(view.expunge(first, now), Err(Error::File { .. })));
         assert_eq!(mailbox.keyword("Work", now).unwrap(), Step::Done(None));
         // From now on we may write: the UIDs that we told are kept.
         chmod(0o700);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ::store::{Error, Flag, Found, Reach, Uid};
-use protocol::imap::{By, Code, SequenceSet};
+use protocol::imap::{By, SequenceSet};
 
 use super::reply::{Outcome, Reply, Stop};
 use super::selected::Selected;
@@ -19,15 +19,18 @@ pub(super) async fn run(imap: &mut Imap, uids: Option<SequenceSet>) -> Outcome {
     }
     Ok(match remove_deleted(&client, selected, uids.as_ref()).await? {
         Removed::All => Reply::ok("Expunge completed."),
-        Removed::Some => Reply::no(Some(Code::ServerBug), "Some of the messages could not be expunged."),
+        Removed::Some(why) => {
+            Reply { text: "Some of the messages could not be expunged.".into(), ..Reply::of_error(&why) }
+        }
     })
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Removed {
     All,
-    Some,
+    /// What was wrong with the first of the others.
+    Some(Error),
 }
 
 /// Removes the messages that have `\Deleted`; of `uids` only, if given.
@@ -50,8 +53,10 @@ pub(super) async fn remove_deleted(
         match remove(client, selected, uid).await {
             Ok(()) => {}
             Err(error) if error.reach() == Reach::Message => {
-                log::error!("{client}{error}");
-                removed = Removed::Some;
+                if let Removed::All = removed {
+                    log::warn!("{client}message {uid} of {}: {error}", selected.name.wire());
+                    removed = Removed::Some(error);
+                }
             }
             Err(error) => return Err(error.into()),
         }

@@ -1,6 +1,6 @@
 //! Flags of messages, as the store has them and as IMAP writes them.
 
-use protocol::imap::{SystemFlags, response};
+use protocol::imap::{By, SystemFlags, response};
 use store::{Flag, Flags, Message};
 
 /// The store's flags and IMAP's.
@@ -17,6 +17,18 @@ pub(super) fn write(out: &mut Vec<u8>, message: &Message, keywords: &[String]) {
     let recent = if message.recent { SystemFlags::RECENT } else { SystemFlags::default() };
     let names = message.flags.keywords().filter_map(|keyword| keywords.get(usize::from(keyword.number())));
     response::flags(out, to_wire(message.flags).with(recent), names.map(String::as_str));
+}
+
+/// Appends a message's flags as a response of their own; with the UID where the client speaks of messages by it.
+pub(super) fn write_fetch(out: &mut Vec<u8>, by: By, number: u32, message: &Message, keywords: &[String]) {
+    response::fetch_start(out, number);
+    if by == By::Uid {
+        out.extend_from_slice(b"UID ");
+        response::number(out, message.uid.get().into());
+        out.push(b' ');
+    }
+    write(out, message, keywords);
+    response::fetch_end(out);
 }
 
 /// The system flags as IMAP has them.

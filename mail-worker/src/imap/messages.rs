@@ -11,7 +11,8 @@ use crate::client::Client;
 pub(super) fn numbers(view: &View, by: By, set: &SequenceSet) -> Result<Vec<(u32, u32)>, Reply> {
     let exists = view.exists();
     match by {
-        By::Sequence if exists > 0 && set.greatest().is_some_and(|greatest| greatest > exists) => {
+        // In an empty mailbox even `*` is no message.
+        By::Sequence if exists == 0 || set.greatest().is_some_and(|greatest| greatest > exists) => {
             Err(Reply::bad("There is no such message."))
         }
         By::Sequence => Ok(set.resolve(exists).ranges().collect()),

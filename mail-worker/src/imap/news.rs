@@ -41,11 +41,7 @@ impl Imap {
         let keywords = if update.flags.is_empty() { Vec::new() } else { mailbox.keywords() };
         for (number, uid) in update.flags {
             let Some(message) = selected.view.message(uid) else { continue };
-            self.client.write(|out| {
-                response::fetch_start(out, number);
-                flags::write(out, &message, &keywords);
-                response::fetch_end(out);
-            });
+            self.client.write(|out| flags::write_fetch(out, self.by, number, &message, &keywords));
             self.client.breathe().await?;
         }
         Ok(synced)

@@ -102,12 +102,15 @@ impl Reply {
             Error::ReadOnly => Self::no(Some(Code::NoPerm), "The mailbox is open read-only."),
             Error::Refused(Refusal::OverQuota(why)) => Self::no(Some(Code::OverQuota), why.clone()),
             Error::Refused(Refusal::Forbidden(why)) => Self::no(Some(Code::NoPerm), why.clone()),
-            Error::Io { source, .. } => match source.kind() {
+            Error::Io { source, .. } | Error::File { source, .. } => match source.kind() {
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
                     Self::no(Some(Code::NoPerm), "Permission denied.")
                 }
                 ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                     Self::no(Some(Code::OverQuota), "Not enough space.")
+                }
+                ErrorKind::InvalidFilename => {
+                    Self::no(Some(Code::Cannot), "A file's name would be too long.")
                 }
                 _ => Self::no(Some(Code::ServerBug), "Internal error. The server's log has more."),
             },

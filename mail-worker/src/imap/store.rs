@@ -5,8 +5,8 @@
 
 use std::rc::Rc;
 
-use ::store::{Change, Expunges, Keyword, Mailbox, Reach, Step, Uid, View};
-use protocol::imap::{By, Code, FlagList, SequenceSet, StoreMode, response};
+use ::store::{Change, Error, Expunges, Keyword, Mailbox, Reach, Step, Uid, View};
+use protocol::imap::{By, Code, FlagList, SequenceSet, StoreMode};
 
 use super::reply::{Outcome, Reply, Stop};
 use super::selected::Selected;
@@ -28,7 +28,7 @@ pub(super) async fn run(imap: &mut Imap, asked: Asked) -> Outcome {
     let client = Rc::clone(&imap.client);
     let Some(selected) = &imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
     if selected.is_read_only() {
-        return Err(::store::Error::ReadOnly.into());
+        return Err(Error::ReadOnly.into());
     }
     let numbers = messages::numbers(&selected.view, asked.by, &asked.set).map_err(Stop::Command)?;
     let mailbox = Rc::clone(selected.view.mailbox());
@@ -40,7 +40,7 @@ pub(super) async fn run(imap: &mut Imap, asked: Asked) -> Outcome {
     }
     let Some(selected) = &mut imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
     let keywords = selected.view.mailbox().keywords();
-    let (mut gone, mut failed) = (false, false);
+    let (mut gone, mut failed) = (false, None);
     for number in numbers.into_iter().flat_map(|(low, high)| low..=high) {
         let Some(uid) = selected.view.uid(number) else { continue };
         match store_one(&client, selected, uid, change).await? {
@@ -49,15 +49,21 @@ pub(super) async fn run(imap: &mut Imap, asked: Asked) -> Outcome {
             }
             Stored::Done => {}
             Stored::Gone => gone = true,
-            Stored::Failed => failed = true,
+            Stored::Failed(error) => {
+                // For the first one: on a broken disk it is the same with all of them.
+                if failed.is_none() {
+                    log::warn!("{client}message {uid} of {}: {error}", selected.name.wire());
+                }
+                failed.get_or_insert(error);
+            }
         }
         client.breathe().await?;
     }
-    Ok(if failed {
-        Reply::no(Some(Code::ServerBug), "Some of the messages could not be changed.")
+    Ok(if let Some(error) = failed {
+        Reply { text: "Some of the messages could not be changed.".into(), ..Reply::of_error(&error) }
     } else if gone && asked.by == By::Sequence && !asked.silent {
         // RFC 2180, section 4.2; a UID that is not there is no error, nor is what the client does not want to see.
-        Reply::no(None, "Some of the messages no longer exist.")
+        Reply::no(Some(Code::ExpungeIssued), "Some of the messages no longer exist.")
     } else {
         Reply::ok("Store completed.")
     })
@@ -116,7 +122,7 @@ pub(super) async fn make_keyword(client: &Client, mailbox: &Mailbox, name: &str)
 enum Stored {
     Done,
     Gone,
-    Failed,
+    Failed(Error),
 }
 
 async fn store_one(
@@ -128,24 +134,12 @@ async fn store_one(
     match selected.find(client, |view| view.store(uid, change, client.now())).await {
         Ok(Some(_)) => Ok(Stored::Done),
         Ok(None) => Ok(Stored::Gone),
-        Err(error) if error.reach() == Reach::Message => {
-            log::error!("{client}{error}");
-            Ok(Stored::Failed)
-        }
+        Err(error) if error.reach() == Reach::Message => Ok(Stored::Failed(error)),
         Err(error) => Err(error.into()),
     }
 }
 
 fn write(client: &Client, view: &View, by: By, (number, uid): (u32, Uid), keywords: &[String]) {
     let Some(message) = view.message(uid) else { return };
-    client.write(|out| {
-        response::fetch_start(out, number);
-        if by == By::Uid {
-            out.extend_from_slice(b"UID ");
-            response::number(out, uid.get().into());
-            out.push(b' ');
-        }
-        flags::write(out, &message, keywords);
-        response::fetch_end(out);
-    });
+    client.write(|out| flags::write_fetch(out, by, number, &message, keywords));
 }

@@ -171,6 +171,18 @@ impl Body {
             Body::Move { .. } => "MOVE",
         }
     }
+
+    /// What its numbers are, where it has any.
+    pub fn by(&self) -> By {
+        match self {
+            Body::Search { by, .. }
+            | Body::Fetch { by, .. }
+            | Body::Store { by, .. }
+            | Body::Copy { by, .. }
+            | Body::Move { by, .. } => *by,
+            _ => By::Sequence,
+        }
+    }
 }
 
 /// Name and value of one thing that a client tells of itself; no value for `NIL`.

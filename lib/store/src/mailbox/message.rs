@@ -220,7 +220,9 @@ impl State {
                     Ok(Found::Moved)
                 }
                 Errno::EINVAL | Errno::ELOOP | Errno::ENXIO => Err(Error::NotAFile(path)),
-                _ => Err(Error::io(doing, &path)(error)),
+                // That we have no more descriptors is not the message's fault.
+                Errno::EMFILE | Errno::ENFILE => Err(Error::io(doing, &path)(error)),
+                _ => Err(Error::File { doing, path, source: error }),
             },
         }
     }

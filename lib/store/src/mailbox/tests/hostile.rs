@@ -39,7 +39,7 @@ fn a_name_that_cannot_grow_keeps_its_flags() {
     let mut view = maildir.synced().view(Access::ReadWrite);
     assert!(maildir.tell(&mut view).is_empty());
     let error = view.store(uid(1), Change::Add(flags(&[Flag::Seen])), maildir.now).unwrap_err();
-    assert!(matches!(error, Error::Io { .. }));
+    assert!(matches!(error, Error::File { .. }));
     assert_eq!((view.message(uid(1)).unwrap().flags, contents(&view).len()), (Flags::NONE, 1));
 }
 
