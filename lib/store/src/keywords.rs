@@ -1,7 +1,10 @@
-//! `dovecot-keywords`: the names of the letters a to z in this mailbox, a line `<0-25> <name>` each.
+//! A mailbox's keywords. The names of the letters a to z are in `dovecot-keywords`, a line `<0-25> <name>` each; all
+//! others are in [`Extras`].
 //!
 //! Written under the uidlist's lock, to a file of its own that then takes the old one's place; its time stamp grows
 //! with each write, because readers compare it in whole seconds.
+
+mod extra;
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -14,6 +17,8 @@ use crate::mode::Creation;
 use crate::model::Edition;
 use crate::{Error, Flags, Keyword, Now};
 
+pub(crate) use extra::{Extras, append, append_changes};
+
 /// What the file says.
 #[derive(Debug, Default)]
 pub(crate) struct Keywords {
@@ -21,10 +26,12 @@ pub(crate) struct Keywords {
     stamp: Option<Stamp>,
     /// Grows with each change.
     edition: u32,
+    pub(crate) extras: Extras,
 }
 
 /// What a letter without a name is called, with its number.
 const UNKNOWN: &str = "unknown-";
+const LETTERS: usize = Keyword::LETTERS as usize;
 const FILE_MAX: u64 = 64 * 1024;
 const NAME_MAX: usize = 255;
 
@@ -55,39 +62,62 @@ impl Keywords {
 
     /// All names up to the last one that the file or a message has.
     pub(crate) fn names(&self, used: Flags) -> impl Iterator<Item = String> {
-        (0..self.count(used)).map(|number| match self.names.get(number) {
-            Some(Some(name)) => name.to_string(),
-            _ => format!("{UNKNOWN}{number}"),
+        (0..self.count(used)).map(|number| match self.name(number) {
+            Some(name) => name.to_owned(),
+            None => format!("{UNKNOWN}{number}"),
         })
     }
 
     /// Differs whenever `names` does.
     pub(crate) fn edition(&self, used: Flags) -> Edition {
-        (self.edition, u8::try_from(self.count(used)).unwrap_or(Keyword::COUNT))
+        let edition = self.edition.wrapping_add(self.extras.edition);
+        (edition, u8::try_from(self.count(used)).unwrap_or(Keyword::COUNT))
+    }
+
+    fn name(&self, number: usize) -> Option<&str> {
+        let names = match number.checked_sub(LETTERS) {
+            None => self.names.get(number),
+            Some(past) => self.extras.names.get(past),
+        };
+        names?.as_deref()
     }
 
     fn count(&self, used: Flags) -> usize {
         let used = used.keywords().last().map_or(0, |keyword| usize::from(keyword.number()) + 1);
-        self.names.len().max(used)
+        let extras = self.extras.names.len();
+        let named = if extras > 0 { LETTERS + extras } else { self.names.len() };
+        named.max(used)
     }
 
     /// The keyword of this name; case does not matter.
     pub(crate) fn find(&self, name: &str) -> Option<Keyword> {
         if let Some(number) = name.strip_prefix(UNKNOWN).and_then(|number| decimal(number.as_bytes())) {
             let number = u8::try_from(number).ok()?;
-            let nameless = !matches!(self.names.get(usize::from(number)), Some(Some(_)));
-            return Keyword::new(number).filter(|_| nameless);
+            return Keyword::new(number).filter(|_| self.name(usize::from(number)).is_none());
         }
-        let same =
-            |known: &Option<Box<str>>| known.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(name));
-        self.names.iter().position(same).and_then(|number| Keyword::new(u8::try_from(number).ok()?))
+        let same = |&number: &usize| self.name(number).is_some_and(|known| known.eq_ignore_ascii_case(name));
+        (0..self.count(Flags::NONE)).find(same).and_then(|number| Keyword::new(u8::try_from(number).ok()?))
     }
 
-    /// Gives a name a letter and writes the file. `None` if there is no letter left. A letter without a name may yet
-    /// stand in names of messages, so such a one comes last.
-    pub(crate) fn add(&mut self, control: &Path, name: &str, now: Now) -> Result<Option<Keyword>, Error> {
+    /// Are all letters taken?
+    pub(crate) fn is_full(&self) -> bool {
+        self.names.len() >= LETTERS && self.names.iter().all(Option::is_some)
+    }
+
+    /// Gives a name a letter, or a number past the letters, and writes the file. `None` if there is none left. A letter
+    /// without a name may yet stand in names of messages, so such a one comes last.
+    pub(crate) fn add(
+        &mut self,
+        control: &Path,
+        name: &str,
+        uid_validity: u32,
+        now: Now,
+    ) -> Result<Option<Keyword>, Error> {
+        if self.is_full() {
+            return self.extras.add(control, name, uid_validity);
+        }
         let mut free = self.names.len();
-        if free >= usize::from(Keyword::COUNT) {
+        if free >= LETTERS {
             free = self.names.iter().position(Option::is_none).unwrap_or(free);
         }
         let Some(keyword) = u8::try_from(free).ok().and_then(Keyword::new) else { return Ok(None) };
@@ -115,7 +145,9 @@ fn parse(text: &[u8]) -> Vec<Option<Box<str>>> {
     for line in text.split(|&byte| byte == b'\n') {
         let mut parts = line.splitn(2, |&byte| byte == b' ');
         let number = parts.next().and_then(decimal).and_then(|number| u8::try_from(number).ok());
-        let Some(keyword) = number.and_then(Keyword::new) else { continue };
+        let Some(keyword) = number.and_then(Keyword::new).filter(|keyword| keyword.has_letter()) else {
+            continue;
+        };
         let Some(name) = parts.next().filter(|name| is_name(name)) else { continue };
         let index = usize::from(keyword.number());
         names.resize(names.len().max(index + 1), None);
@@ -161,7 +193,7 @@ mod tests {
         let now = Now::read();
         for (number, name) in ["$Junk", "Work", "$Forwarded"].iter().enumerate() {
             let before = keywords.stamp;
-            let keyword = keywords.add(dir.path(), name, now).unwrap().unwrap();
+            let keyword = keywords.add(dir.path(), name, 7, now).unwrap().unwrap();
             assert_eq!(usize::from(keyword.number()), number);
             assert!(before.is_none_or(|before| before.modified.0 < keywords.stamp.unwrap().modified.0));
         }
@@ -172,13 +204,16 @@ mod tests {
     }
 
     #[test]
-    fn the_27th_has_no_letter() {
+    fn the_27th_has_no_letter_and_the_251st_is_too_many() {
         let dir = tempfile::tempdir().unwrap();
         let mut keywords = Keywords::default();
-        for number in 0..26 {
-            assert!(keywords.add(dir.path(), &format!("k{number}"), Now::read()).unwrap().is_some());
+        for number in 0..250 {
+            let keyword = keywords.add(dir.path(), &format!("k{number}"), 7, Now::read()).unwrap();
+            assert_eq!(keyword, Keyword::new(number));
         }
-        assert_eq!(keywords.add(dir.path(), "one-more", Now::read()).unwrap(), None);
+        assert_eq!(keywords.add(dir.path(), "one-more", 7, Now::read()).unwrap(), None);
+        assert_eq!((keywords.find("K249"), keywords.names(Flags::NONE).count()), (Keyword::new(249), 250));
+        assert_eq!(fs::read_to_string(dir.path().join("dovecot-keywords")).unwrap().lines().count(), 26);
     }
 
     #[test]
@@ -201,7 +236,7 @@ mod tests {
     fn a_removed_file_has_no_names() {
         let dir = tempfile::tempdir().unwrap();
         let mut keywords = Keywords::default();
-        keywords.add(dir.path(), "Work", Now::read()).unwrap();
+        keywords.add(dir.path(), "Work", 7, Now::read()).unwrap();
         fs::remove_file(dir.path().join("dovecot-keywords")).unwrap();
         keywords.refresh(dir.path()).unwrap();
         assert_eq!(keywords.names(Flags::NONE).count(), 0);

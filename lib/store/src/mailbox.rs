@@ -15,6 +15,7 @@ pub use message::{Attributes, Change, Found, Message, MessageFile};
 use crate::dirs::Dirs;
 use crate::keywords::is_name;
 use crate::messages::Place;
+use crate::scan::Budget;
 use crate::sync::{Locked, State};
 use crate::{Access, Cache, Error, Hook, Keyword, Now, Process, Saving, Step, View, lock};
 
@@ -108,8 +109,8 @@ impl Mailbox {
         self.state.borrow().keywords.find(name)
     }
 
-    /// The keyword with this name, made if there is none. `None` if it is no atom, the mailbox has 26 already, or we
-    /// may not write.
+    /// The keyword with this name, made if there is none. `None` if it is no atom, the mailbox has
+    /// [`Keyword::COUNT`] already, or we may not write.
     pub fn keyword(&self, name: &str, now: Now) -> Result<Step<Option<Keyword>>, Error> {
         let mut state = self.state.borrow_mut();
         if let Some(keyword) = state.keywords.find(name) {
@@ -118,13 +119,20 @@ impl Mailbox {
         if !is_name(name.as_bytes()) {
             return Ok(Step::Done(None));
         }
+        if state.model.uid_validity == 0 {
+            // What has no letter belongs to a UIDVALIDITY.
+            match state.sync(now, KNOWING)? {
+                Step::Done(()) => {}
+                Step::More => return Ok(Step::More),
+                Step::Busy { retry_after } => return Ok(Step::Busy { retry_after }),
+            }
+        }
         let add = |state: &mut State| {
-            let control = state.control().to_owned();
             // Another program may have added it before we had the lock.
-            state.keywords.refresh(&control)?;
+            state.refresh_keywords(&mut Budget(usize::MAX))?;
             match state.keywords.find(name) {
                 Some(keyword) => Ok(Some(keyword)),
-                None => state.keywords.add(&control, name, now),
+                None => state.keywords.add(&state.control().to_owned(), name, state.model.uid_validity, now),
             }
         };
         Ok(match state.locked(now, add)? {
@@ -155,6 +163,9 @@ impl fmt::Debug for Mailbox {
         out.debug_tuple("Mailbox").field(&self.root).finish()
     }
 }
+
+/// The budget of a turn that only makes a mailbox known.
+const KNOWING: usize = 500;
 
 #[cfg(test)]
 mod tests;

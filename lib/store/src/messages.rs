@@ -3,8 +3,10 @@
 //! A message costs 24 bytes and its base name. The flags' part of the name is made from the flags, unless it holds
 //! what we do not know; then it stands after the base.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
+use crate::flags::{Extra, Letters};
 use crate::{Flags, Uid, filename};
 
 /// A message.
@@ -15,7 +17,9 @@ pub(crate) struct Entry {
     at: u32,
     /// Revision of the last change of its flags: see `model`.
     pub(crate) modified: u32,
-    pub(crate) flags: Flags,
+    pub(crate) flags: Letters,
+    /// Which set of keywords it has that its name cannot bear; 0 is the empty one. See [`Messages::extra`].
+    pub(crate) extra: u16,
     /// RFC822.SIZE; 0 when unknown.
     pub(crate) size: u32,
     pub(crate) bits: u8,
@@ -65,6 +69,9 @@ pub(crate) struct Messages {
     gone: usize,
     /// All flags that a message ever had.
     used: Flags,
+    /// The sets that `Entry::extra` means, from 1 on, and their places.
+    extras: Vec<Extra>,
+    places: HashMap<Extra, u16>,
 }
 
 /// There is no room for more names.
@@ -108,6 +115,35 @@ impl Messages {
         self.used
     }
 
+    /// A message's flags and keywords.
+    pub(crate) fn flags(&self, entry: &Entry) -> Flags {
+        Flags::new(entry.flags, self.extra(entry))
+    }
+
+    /// Those of its keywords that its name cannot bear.
+    pub(crate) fn extra(&self, entry: &Entry) -> Extra {
+        let place = usize::from(entry.extra).checked_sub(1);
+        place.and_then(|place| self.extras.get(place)).copied().unwrap_or_default()
+    }
+
+    /// Gives a message such keywords. Does nothing if there are too many different sets.
+    pub(crate) fn set_extra(&mut self, uid: Uid, extra: Extra) {
+        let place = match self.places.get(&extra) {
+            _ if extra == Extra::NONE => 0,
+            Some(&place) => place,
+            None => {
+                let Ok(place) = u16::try_from(self.extras.len() + 1) else { return };
+                self.extras.push(extra);
+                self.places.insert(extra, place);
+                place
+            }
+        };
+        self.used = self.used.union(Flags::new(Letters::default(), extra));
+        if let Some(entry) = self.entry_mut(uid) {
+            entry.extra = place;
+        }
+    }
+
     /// How many entries have a lower UID.
     pub(crate) fn below(&self, uid: u32) -> usize {
         self.entries.partition_point(|entry| entry.uid.get() < uid)
@@ -133,9 +169,9 @@ impl Messages {
         let flags = filename::flags(name.info);
         let size = filename::number(name.base, b'W').and_then(|size| u32::try_from(size).ok()).unwrap_or(0);
         let bits = bits | name.bits(flags);
-        let mut entry = Entry { uid, at: 0, modified: 0, flags, size, bits, missed: 0 };
+        let mut entry = Entry { uid, at: 0, modified: 0, flags, extra: 0, size, bits, missed: 0 };
         entry.at = self.write(name, entry.bits)?;
-        self.used = self.used.union(flags);
+        self.used = self.used.union(flags.into());
         self.entries.push(entry);
         Ok(())
     }
@@ -156,7 +192,7 @@ impl Messages {
         } else if entry.bits & VERBATIM != 0 {
             self.garbage += self.length(&entry) - 1 - base.len();
         }
-        self.used = self.used.union(flags);
+        self.used = self.used.union(flags.into());
         if let Some(entry) = self.entry_mut(uid) {
             (entry.at, entry.bits, entry.flags) = (at, bits, flags);
         }
@@ -256,7 +292,7 @@ impl Messages {
 }
 
 impl Name<'_> {
-    fn bits(self, flags: Flags) -> u8 {
+    fn bits(self, flags: Letters) -> u8 {
         let (place, ours) = match self.place {
             Place::New => (IN_NEW, self.info.is_none()),
             Place::Cur => (0, self.info == Some(&filename::info(None, flags))),

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use slotmap::{SlotMap, new_key_type};
 
+use crate::flags::Extra;
 use crate::messages::{Entry, Full, GONE, Messages, Place, RECENT};
 use crate::{Access, Expunges, Flag, Status, Uid, Update, filename};
 
@@ -73,6 +74,18 @@ impl Model {
             }
         }
         Ok(())
+    }
+
+    /// A message has other keywords of those that its name cannot bear.
+    pub(crate) fn set_extra(&mut self, uid: Uid, extra: Extra) {
+        let Some(entry) = self.messages.entry(uid) else { return };
+        if self.messages.extra(entry) != extra {
+            self.messages.set_extra(uid, extra);
+            let revision = self.change();
+            if let Some(entry) = self.messages.entry_mut(uid) {
+                entry.modified = revision;
+            }
+        }
     }
 
     /// From now on views may know of all that is here.

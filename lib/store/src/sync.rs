@@ -10,6 +10,7 @@
 //! Write     to the list; then views may know of them
 //! Move      new/ to cur/, if somebody may be told that they are recent
 //! Settle    what was not seen is expunged, if we can be sure
+//! Keywords  read their names, and which messages have those that have no letter
 //! ```
 //!
 //! Other programs change the directories meanwhile, and most know of no lock; and a directory that changes while it is
@@ -123,6 +124,7 @@ enum Phase {
     /// From this UID on.
     Move(u32),
     Settle,
+    Keywords,
 }
 
 /// Did nothing change while the scan ran? If something did, names may have been passed over.
@@ -223,6 +225,13 @@ impl State {
     /// When to look again though no time stamp will have changed.
     pub(crate) fn recheck_at(&self) -> Option<std::time::Instant> {
         self.known.recheck_at()
+    }
+
+    /// A turn of reading the keywords. True when all are known.
+    pub(crate) fn refresh_keywords(&mut self, budget: &mut Budget) -> Result<bool, Error> {
+        let control = self.control.as_deref().unwrap_or(self.dirs.root());
+        self.keywords.refresh(control)?;
+        self.keywords.extras.step(control, &mut self.model, budget)
     }
 
     /// Where the uidlist and the keywords are.
@@ -342,6 +351,14 @@ impl State {
             Phase::Write(from, rewrite) => self.write(sync, from, rewrite, budget),
             Phase::Move(from) => self.move_new(sync, from, now, budget),
             Phase::Settle => self.settle(sync, now),
+            Phase::Keywords => Ok(match self.refresh_keywords(budget) {
+                Ok(false) => Turn::Pause(Phase::Keywords),
+                Ok(true) => Turn::Done,
+                Err(error) => {
+                    log::warn!("{error}");
+                    Turn::Done
+                }
+            }),
         }
     }
 

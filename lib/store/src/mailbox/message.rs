@@ -8,7 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nix::errno::Errno;
 
 use crate::file::open_regular_with;
+use crate::keywords::{self, append_changes};
 use crate::messages::{Entry, Place, SEEN, TOUCHED};
+use crate::mode::Creation;
 use crate::model::ViewKey;
 use crate::sync::State;
 use crate::{Error, Flags, Link, Now, Uid, cache, dirs, filename};
@@ -97,7 +99,7 @@ impl State {
         let base = self.model.messages.base(entry);
         Message {
             uid: entry.uid,
-            flags: entry.flags,
+            flags: self.model.messages.flags(entry),
             recent: self.model.is_recent(key, entry),
             size: Some(entry.size).filter(|&size| size != 0),
             file_size: filename::number(base, b'S'),
@@ -149,11 +151,21 @@ impl State {
         now: Now,
     ) -> Result<Found<(Flags, Flags)>, Error> {
         let Some(&entry) = self.model.entry(key, uid) else { return Ok(Found::Gone) };
-        let flags = change.apply(entry.flags);
-        if flags == entry.flags {
+        let had = self.model.messages.flags(&entry);
+        let flags = change.apply(had);
+        if flags == had {
             return Ok(Found::Here((flags, flags)));
         }
         self.may_change(key, now)?;
+        // First: the name that changes after it makes others look.
+        if flags.extra() != had.extra() {
+            self.write_extras([(uid, flags)])?;
+            if flags.named() == had.named() {
+                self.stir(now)?;
+                self.model.knows(key, uid, entry.modified);
+                return Ok(Found::Here((had, flags)));
+            }
+        }
         let old = self.model.messages.info(&entry);
         let info = filename::info(old.as_deref(), flags);
         let to = self.dirs.file(Place::Cur, self.model.messages.base(&entry), Some(&info));
@@ -172,11 +184,45 @@ impl State {
                     entry.bits |= SEEN | TOUCHED;
                 }
                 self.model.knows(key, uid, entry.modified);
-                Found::Here((entry.flags, flags))
+                Found::Here((had, flags))
             }
             Found::Moved => Found::Moved,
             Found::Gone => Found::Gone,
         })
+    }
+
+    /// Writes which keywords messages have that their names cannot bear.
+    pub(crate) fn write_extras(&mut self, all: impl IntoIterator<Item = (Uid, Flags)>) -> Result<(), Error> {
+        let mut text = Vec::new();
+        let mut changed = Vec::new();
+        for (uid, flags) in all {
+            let Some(entry) = self.model.messages.entry(uid) else { continue };
+            let had = self.model.messages.extra(entry);
+            if had != flags.extra() {
+                append_changes(&mut text, uid, had, flags.extra());
+                changed.push((uid, flags.extra()));
+            }
+        }
+        if changed.is_empty() {
+            return Ok(());
+        }
+        keywords::append(self.control(), &text).map_err(|source| Error::File {
+            doing: "write keywords in",
+            path: self.control().to_owned(),
+            source,
+        })?;
+        changed.into_iter().for_each(|(uid, extra)| self.model.set_extra(uid, extra));
+        Ok(())
+    }
+
+    /// Makes other processes look, though no message's name changes.
+    fn stir(&mut self, now: Now) -> Result<(), Error> {
+        let before = self.dirs.times()?;
+        // A name with a dot is nothing to any program. One that is there was left by somebody who died.
+        let path = self.dirs.dir(Place::Cur).join(".mail-keywords");
+        let _ = Creation::PRIVATE.new_file(&path);
+        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        self.changed(before, now)
     }
 
     /// Removes a message. Returns its size, if its name says so.

@@ -185,11 +185,11 @@ proptest! {
                     let before = model.entry(key, uid(number)).map(|entry| entry.modified);
                     if let Some(before) = before {
                         let was = client.flags.get(&uid(number)).copied();
-                        let had = model.entry(key, uid(number)).map(|entry| entry.flags);
+                        let had = model.entry(key, uid(number)).map(|entry| Flags::from(entry.flags));
                         model.rename(uid(number), Place::Cur, Some(b"2,F")).unwrap();
                         let after = *model.entry(key, uid(number)).unwrap();
-                        if had != Some(after.flags) { model.knows(key, uid(number), before); }
-                        if was == had { client.flags.insert(uid(number), after.flags); }
+                        if had != Some(after.flags.into()) { model.knows(key, uid(number), before); }
+                        if was == had { client.flags.insert(uid(number), after.flags.into()); }
                     }
                 }
                 _ => {
@@ -200,16 +200,16 @@ proptest! {
                         for number in client.known.len() as u32 + 1..=exists {
                             let uid = model.uid(key, number).unwrap();
                             client.known.push(uid);
-                            if let Some(entry) = model.entry(key, uid) { client.flags.insert(uid, entry.flags); }
+                            if let Some(entry) = model.entry(key, uid) { client.flags.insert(uid, entry.flags.into()); }
                         }
                     }
                     for (number, uid) in update.flags {
                         prop_assert_eq!(client.known[number as usize - 1], uid);
-                        client.flags.insert(uid, model.entry(key, uid).unwrap().flags);
+                        client.flags.insert(uid, model.entry(key, uid).unwrap().flags.into());
                     }
                     for &uid in &client.known {
                         if let Some(entry) = model.entry(key, uid) {
-                            prop_assert_eq!(client.flags[&uid], entry.flags);
+                            prop_assert_eq!(client.flags[&uid], Flags::from(entry.flags));
                         }
                     }
                 }

@@ -74,10 +74,6 @@ impl State {
         // Held until here: a double may get a new name.
         sync.lock = None;
         let missed = if sync.reaped { self.any_missed() } else { self.expunge_unseen(self.quiet(sync)?) };
-        let control = self.control().to_owned();
-        if let Err(error) = self.keywords.refresh(&control) {
-            log::warn!("{error}");
-        }
         self.known = Known::read(sync.scan.times, sync.began, now);
         self.unmoved = !sync.moves && self.any(IN_NEW);
         let changed = self.dirs.times()? != sync.scan.times;
@@ -87,7 +83,7 @@ impl State {
             return Ok(Turn::Restart);
         }
         self.doubt |= missed;
-        Ok(Turn::Done)
+        Ok(Turn::Next(Phase::Keywords))
     }
 
     /// What the scan did not see is gone; but if names may have moved under it, only what is not where it was either,

@@ -123,14 +123,20 @@ impl State {
             let records = uids.iter().copied().zip(letters.clone().map(|letter| &*letter.base));
             self.list = Some(uidlist::append(&path, list, records, self.fsync)?);
         }
+        let mut extras = Vec::new();
         for (&uid, letter) in uids.iter().zip(letters) {
             let Some(place) = letter.place else { continue };
             let info = letter.info();
+            extras.push((uid, letter.flags));
             let name = Name { place, base: &letter.base, info: info.as_deref() };
             self.model.messages.push(uid, name, RECENT).map_err(|_| full())?;
             self.unmoved |= place == Place::New;
         }
         self.model.next_uid = after;
+        if let Err(error) = self.write_extras(extras) {
+            // The messages are here: a second time they would be twice.
+            log::warn!("{error}");
+        }
         self.model.publish();
         Ok(uids)
     }

@@ -141,6 +141,59 @@ fn keywords_have_letters() {
 }
 
 #[test]
+fn keywords_without_a_letter_are_like_any_other() {
+    let maildir = Maildir::new();
+    maildir.put_all(&["cur/1.a:2,", "cur/2.b:2,S"]);
+    let mut view = maildir.synced().view(Access::ReadWrite);
+    let mut other = maildir.synced().view(Access::ReadWrite);
+    let mut keywords = Vec::new();
+    for number in 0..40 {
+        let made = view.mailbox().keyword(&format!("k{number}"), maildir.now).unwrap();
+        let Step::Done(Some(keyword)) = made else { panic!("{made:?}") };
+        keywords.push(keyword);
+    }
+    let (late, letter) = (Flags::NONE.with_keyword(keywords[30]), Flags::NONE.with_keyword(keywords[3]));
+    assert_eq!(stored(&mut view, 1, Change::Add(late), maildir.now), late);
+    assert_eq!(maildir.ls("cur"), ["1.a:2,", "2.b:2,S"]);
+    // The other process's watch, and its time stamps, see that.
+    let update = maildir.tell(&mut other);
+    assert_eq!((update.flags, update.keywords), (vec![(1, uid(1))], true));
+    assert_eq!(other.message(uid(1)).unwrap().flags, late);
+    assert_eq!(other.mailbox().find_keyword("K30"), Some(keywords[30]));
+    assert!(maildir.tell(&mut view).flags.is_empty());
+    // Both kinds at once.
+    let both = late.union(letter).with(Flag::Seen);
+    assert_eq!(stored(&mut other, 2, Change::Add(late.union(letter)), maildir.now), both);
+    assert_eq!(maildir.ls("cur"), ["1.a:2,", "2.b:2,Sd"]);
+    assert_eq!(maildir.tell(&mut view).flags, [(2, uid(2))]);
+    assert_eq!(view.message(uid(2)).unwrap().flags, both);
+    // And away again; a new model knows.
+    assert_eq!(stored(&mut view, 1, Change::Replace(Flags::NONE), maildir.now), Flags::NONE);
+    let fresh = maildir.synced().view(Access::ReadOnly);
+    assert_eq!(fresh.message(uid(1)).unwrap().flags, Flags::NONE);
+    assert_eq!(fresh.message(uid(2)).unwrap().flags, both);
+    assert_eq!(fresh.mailbox().keywords().len(), 40);
+}
+
+#[test]
+fn a_saved_message_has_its_keywords_without_letter() {
+    let maildir = Maildir::new();
+    let mailbox = maildir.synced();
+    let mut late = None;
+    for number in 0..30 {
+        let made = mailbox.keyword(&format!("k{number}"), maildir.now).unwrap();
+        let Step::Done(Some(keyword)) = made else { panic!("{made:?}") };
+        late = Some(keyword);
+    }
+    let flags = Flags::NONE.with_keyword(late.unwrap());
+    let mut save = mailbox.save();
+    save.add(save.draft(maildir.now).unwrap(), flags, None).unwrap();
+    assert!(matches!(save.commit(maildir.now, usize::MAX).unwrap(), Step::Done(_)));
+    let view = maildir.synced().view(Access::ReadOnly);
+    assert_eq!(view.message(uid(1)).unwrap().flags, flags);
+}
+
+#[test]
 fn sizes_are_known_from_names_or_remembered() {
     let maildir = Maildir::new();
     maildir.put_all(&["cur/1.a,S=7,W=9:2,", "cur/2.b:2,"]);
