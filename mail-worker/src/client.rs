@@ -20,6 +20,7 @@ use wire::ConnectionId;
 use wire::handoff::ClientState;
 
 use crate::environ::Variables;
+use crate::jitter::Jitter;
 use crate::seat::Seat;
 use crate::session::{Ending, Turn, Wants};
 use crate::stream::Stream;
@@ -59,6 +60,7 @@ pub(crate) struct Client {
 pub(crate) struct Shared {
     pub(crate) turn: Turn,
     pub(crate) watches: Rc<Watches>,
+    pub(crate) jitter: Jitter,
 }
 
 impl Client {
@@ -95,6 +97,13 @@ impl Client {
     /// The time, as of this turn.
     pub(crate) fn now(&self) -> Now {
         self.shared.turn.now()
+    }
+
+    /// When the client is next told that we are still here, if ever. Not all clients at the same moment: who sleeps
+    /// with a thousand others should not wake with them.
+    pub(crate) fn still_here_at(&self) -> Option<Instant> {
+        let interval = self.user.settings.still_here_interval?;
+        Some(self.now().instant + self.shared.jitter.shorten(interval))
     }
 
     /// What the session waits for; it waits for nothing until it says so again.

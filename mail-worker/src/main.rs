@@ -12,6 +12,7 @@ mod fault;
 mod greeting;
 mod identity;
 mod imap;
+mod jitter;
 mod link;
 mod marker;
 mod orders;

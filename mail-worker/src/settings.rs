@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) poll_interval: Duration,
     /// How long one line of a client may be.
     pub(crate) longest_line: usize,
+    /// How long the name of a new keyword may be.
+    pub(crate) longest_keyword: usize,
     /// What the client is told that we can; IMAP.
     pub(crate) capability: Box<str>,
     pub(crate) delay_new_mail: bool,
@@ -98,6 +100,7 @@ impl Settings {
             poll_interval: seconds(environment, "MAILBOX_IDLE_CHECK_INTERVAL", 30)?
                 .max(Duration::from_secs(1)),
             longest_line: number(environment, "IMAP_MAX_LINE_LENGTH", 65_536)?,
+            longest_keyword: number(environment, "MAIL_MAX_KEYWORD_LENGTH", 50)?,
             capability: text(environment, "IMAP_CAPABILITY")?.unwrap_or(capability::IMAP).into(),
             delay_new_mail: imap.contains(&"delay-newmail"),
             extra_mailbox_separator: imap.contains(&"tb-extra-mailbox-sep"),

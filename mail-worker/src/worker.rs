@@ -5,6 +5,7 @@
 //! the turn, so that however many they are, nobody's short command waits for more than a few milliseconds.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -17,6 +18,7 @@ use wire::ConnectionId;
 
 use crate::client::Shared;
 use crate::identity::Identity;
+use crate::jitter::Jitter;
 use crate::link::Link;
 use crate::marker::Marker;
 use crate::seat::{Seat, Seated};
@@ -70,6 +72,7 @@ impl Worker {
         let signals = Signals::new(&[SIGTERM, SIGINT, SIGHUP, SIGUSR2])?;
         io.watch(&signals, SIGNALS, Interest::Read)?;
         let watches = Watches::new();
+        let jitter = Jitter::new(RandomState::new().hash_one(()));
         if let Some(events) = watches.descriptor() {
             io.watch(events, WATCHES, Interest::Read)?;
         }
@@ -87,7 +90,7 @@ impl Worker {
             seats: SlotMap::with_key(),
             by_id: HashMap::new(),
             users,
-            shared: Rc::new(Shared { turn: Turn::new(), watches }),
+            shared: Rc::new(Shared { turn: Turn::new(), watches, jitter }),
             fresh: Vec::new(),
             busy: VecDeque::new(),
             stopping: None,

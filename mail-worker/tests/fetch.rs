@@ -352,6 +352,6 @@ fn what_the_cache_has_is_not_read_again() {
 #[test]
 fn an_empty_mailbox_has_nothing_to_fetch() {
     let mut session = Session::new(&[]);
-    assert_eq!(session.ask("FETCH 1:* FLAGS"), "t OK Fetch completed.\r\n");
+    assert_eq!(session.ask("FETCH 1:* FLAGS"), "t BAD There is no such message.\r\n");
     assert_eq!(session.ask("UID FETCH 1:* FLAGS"), "t OK Fetch completed.\r\n");
 }

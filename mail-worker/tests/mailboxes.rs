@@ -190,6 +190,14 @@ fn keywords_are_made_and_announced_before_they_are_seen() {
     let many: Vec<String> = (0..250).map(|number| format!("k{number}")).collect();
     let (answer, _) = one.ask(&format!("STORE 1 +FLAGS ({})", many.join(" ")));
     assert!(answer.starts_with("NO [LIMIT]"), "{answer}");
+    let (answer, _) = one.ask(&format!("STORE 2 +FLAGS ({})", "x".repeat(51)));
+    assert!(answer.starts_with("NO [LIMIT]"), "{answer}");
+    // No letter was left for it; now there is no number either.
+    assert!(!ok(&mut one, "STORE 2 +FLAGS.SILENT (k200)").iter().any(|line| line.contains("2 FETCH")));
+    assert!(ok(&mut other, "NOOP").iter().any(|line| line.contains("2 FETCH") && line.contains("k200")));
+    let permanent = ok(&mut one, "SELECT INBOX").into_iter().find(|line| line.contains("PERMANENTFLAGS"));
+    assert!(!permanent.unwrap().contains("\\*"));
+    assert!(ok(&mut one, "SEARCH KEYWORD k200").contains(&"* SEARCH 2".to_owned()));
 }
 
 #[test]

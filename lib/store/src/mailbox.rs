@@ -128,11 +128,12 @@ impl Mailbox {
             }
         }
         let add = |state: &mut State| {
+            let control = state.control().to_owned();
             // Another program may have added it before we had the lock.
             state.refresh_keywords(&mut Budget(usize::MAX))?;
             match state.keywords.find(name) {
                 Some(keyword) => Ok(Some(keyword)),
-                None => state.keywords.add(&state.control().to_owned(), name, state.model.uid_validity, now),
+                None => state.keywords.add(&control, name, state.model.uid_validity, now),
             }
         };
         Ok(match state.locked(now, add)? {

@@ -20,8 +20,8 @@ pub(super) async fn run(imap: &mut Imap) -> Outcome {
     // Before the first look, so that nothing falls in between.
     let watch = watch(imap);
     let begun = client.now().instant;
-    let silent_at = begun + SILENCE;
-    let mut still_here_at = client.user.settings.still_here_interval.map(|interval| begun + interval);
+    let mut silent_at = begun + SILENCE;
+    let mut still_here_at = client.still_here_at();
     let mut look_at = Some(begun);
     loop {
         let now = client.now().instant;
@@ -33,7 +33,9 @@ pub(super) async fn run(imap: &mut Imap) -> Outcome {
         }
         if still_here {
             client.write(|out| response::untagged(out, Status::Ok, None, "Still here"));
-            still_here_at = client.user.settings.still_here_interval.map(|interval| now + interval);
+            // Who takes that is there: many a client idles for days, as Dovecot lets it. (RFC 2177 allows either.)
+            silent_at = now + SILENCE;
+            still_here_at = client.still_here_at();
         }
         client.flush().await?;
         if let Some(outcome) = read_done(imap)? {

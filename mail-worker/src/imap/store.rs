@@ -94,6 +94,11 @@ async fn change(
 }
 
 pub(super) async fn make_keyword(client: &Client, mailbox: &Mailbox, name: &str) -> Result<Keyword, Stop> {
+    let longest = client.user.settings.longest_keyword;
+    if name.len() > longest && mailbox.find_keyword(name).is_none() {
+        let text = format!("Names of keywords may have {longest} characters at most.");
+        return Err(Stop::Command(Reply::no(Some(Code::Limit), text)));
+    }
     let limit = client.now().instant + PATIENCE;
     loop {
         let reply = match mailbox.keyword(name, client.now())? {

@@ -218,10 +218,16 @@ impl State {
     /// Makes other processes look, though no message's name changes.
     fn stir(&mut self, now: Now) -> Result<(), Error> {
         let before = self.dirs.times()?;
-        // A name with a dot is nothing to any program. One that is there was left by somebody who died.
+        // A name with a dot is nothing to any program. Another process may be about to do the same with it, or have
+        // died before it was done: that it goes is enough, whoever made it and whoever removes it.
         let path = self.dirs.dir(Place::Cur).join(".mail-keywords");
         let _ = Creation::PRIVATE.new_file(&path);
-        fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", &path)(error));
+            }
+            _ => {}
+        }
         self.changed(before, now)
     }
 
