@@ -220,6 +220,7 @@ impl Client {
     /// shown an empty mailbox forgets what it knows.
     pub(crate) async fn sync(&self, mailbox: &Mailbox, patience: Duration) -> Result<Synced, Error> {
         let limit = self.now().instant + patience;
+        let _driver = mailbox.drive();
         loop {
             match mailbox.sync(self.now(), NAMES_A_TURN)? {
                 Step::Done(()) => return Ok(Synced::All),

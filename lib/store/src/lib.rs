@@ -49,7 +49,7 @@ pub use hold::Hold;
 pub use hook::{Hook, Refusal};
 pub use list::{Listed, Listing};
 pub use location::{Index, Layout, Location};
-pub use mailbox::{Attributes, Change, Found, Mailbox, Message, MessageFile, Status};
+pub use mailbox::{Attributes, Change, Driver, Found, Mailbox, Message, MessageFile, Status};
 pub use pop3::{Pop3Record, Pop3Records};
 pub use process::{Now, Process};
 pub use save::{Draft, Link, Save, Saved, Saving};

@@ -2,7 +2,7 @@
 
 mod message;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -27,7 +27,14 @@ pub struct Mailbox {
     pub(crate) saving: Saving,
     /// Where its cache is; nowhere if there is none.
     index: Option<Box<Path>>,
+    /// How many are in the course of bringing it to agreement with the disk.
+    drivers: Cell<u32>,
 }
+
+/// Somebody who calls [`Mailbox::sync`] until it is done. When the last one of them goes before that, the sync is given
+/// up, and its lock with it, so it is to be dropped as the user whose mailbox it is.
+#[derive(Debug)]
+pub struct Driver<'a>(&'a Mailbox);
 
 /// Totals (STATUS).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,7 +63,13 @@ impl Mailbox {
         let root: Rc<Path> = root.into();
         let state = State::new(process, Dirs::new(Rc::clone(&root)), control, saving.fsync);
         let index = index.map(PathBuf::into_boxed_path);
-        Mailbox { root, state: RefCell::new(state), hooks, saving, index }
+        Mailbox { root, state: RefCell::new(state), hooks, saving, index, drivers: Cell::new(0) }
+    }
+
+    /// To be held over calls of [`Mailbox::sync`] that belong together.
+    pub fn drive(&self) -> Driver<'_> {
+        self.drivers.set(self.drivers.get() + 1);
+        Driver(self)
     }
 
     /// One turn towards agreement with the disk: looks for what changed, reads it, gives UIDs to new messages, and
@@ -162,6 +175,19 @@ impl Mailbox {
 impl fmt::Debug for Mailbox {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_tuple("Mailbox").field(&self.root).finish()
+    }
+}
+
+impl Drop for Driver<'_> {
+    fn drop(&mut self) {
+        let others = self.0.drivers.get().saturating_sub(1);
+        self.0.drivers.set(others);
+        // Not if a panic within the model brought us here: then it is thrown away anyway.
+        if others == 0
+            && let Ok(mut state) = self.0.state.try_borrow_mut()
+        {
+            state.give_up();
+        }
     }
 }
 

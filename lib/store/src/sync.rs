@@ -227,6 +227,14 @@ impl State {
         self.known.recheck_at()
     }
 
+    /// Nobody waits for the sync that runs. Who waits for its lock should not, either.
+    pub(crate) fn give_up(&mut self) {
+        if self.saving.is_none() && self.sync.as_ref().is_some_and(|sync| sync.lock.is_some()) {
+            self.sync = None;
+            self.doubt = true;
+        }
+    }
+
     /// A turn of reading the keywords. True when all are known.
     pub(crate) fn refresh_keywords(&mut self, budget: &mut Budget) -> Result<bool, Error> {
         let control = self.control.as_deref().unwrap_or(self.dirs.root());

@@ -96,6 +96,10 @@ impl Maildir {
         assert_eq!(mailbox.sync(self.now, usize::MAX).unwrap(), Step::Done(()));
     }
 
+    fn sync_once(&self, mailbox: &Mailbox) -> Step<()> {
+        mailbox.sync(self.now, usize::MAX).unwrap()
+    }
+
     fn wait(&mut self, time: Duration) {
         self.now = Now { instant: self.now.instant + time, wall: self.now.wall + time };
     }

@@ -216,7 +216,9 @@ impl State {
                 return Ok(Turn::Pause(Phase::Assign(files, at)));
             }
             let uid = NonZeroU32::new(self.model.next_uid).map(Uid).filter(|uid| uid.get() < u32::MAX);
-            let uid = uid.ok_or_else(|| Error::TooLarge(self.dirs.root().to_path_buf()))?;
+            let Some(uid) = uid else {
+                return if sync.lock.is_some() { self.renumber(sync, now) } else { Err(self.too_large()) };
+            };
             if let Some(&index) = files.get(at) {
                 sync.scan.strangers.assign(index, uid);
                 self.enter(sync, Listed { uid, index, size: 0 }, UNLISTED)?;
@@ -237,6 +239,22 @@ impl State {
             next.inspect_err(|error| log::debug!("{error}")).ok()
         });
         next.unwrap_or_else(|| now.unix_seconds())
+    }
+
+    /// There are no more UIDs (somebody wrote such a list, for nobody has had as many messages): they begin anew under
+    /// another UIDVALIDITY. All views are lost.
+    fn renumber(&mut self, sync: &Sync, now: Now) -> Result<Turn, Error> {
+        let path = self.list_path();
+        let validity = self.next_validity(sync, now).max(self.model.uid_validity.saturating_add(1));
+        log::warn!("{} has no more UIDs to give: its messages get new ones", path.display());
+        Rewrite::begin(&path, validity, 1, Unknown::Drop)?.finish(self.fsync)?;
+        self.model.replace();
+        self.list = None;
+        Ok(Turn::Restart)
+    }
+
+    fn too_large(&self) -> Error {
+        Error::TooLarge(self.dirs.root().to_path_buf())
     }
 
     /// Writes what the list has not. On a full disk the messages are shown all the same.

@@ -380,3 +380,41 @@ fn messages_are_found_by_number_and_by_flag_among_those_that_are_gone() {
     maildir.tell(&mut view);
     assert_eq!(at(&view), [Some(1), Some(3), Some(4), Some(5), None]);
 }
+
+#[test]
+fn a_mailbox_without_uids_left_begins_anew() {
+    let mut maildir = Maildir::new();
+    maildir.put("cur/1.a:2,");
+    maildir.write_list("3 V7 N4294967295\n4294967290 :1.a\n");
+    let mut view = maildir.synced().view(Access::ReadWrite);
+    assert_eq!(contents(&view), [row(4_294_967_290, "1.a:2,")]);
+    maildir.wait(Duration::from_secs(5));
+    maildir.put("new/2.b");
+    while maildir.sync_once(view.mailbox()) == Step::More {}
+    assert!(matches!(view.update(Expunges::Tell), Err(Error::Replaced)));
+    let again = maildir.synced().view(Access::ReadOnly);
+    let numbers: Vec<u32> = contents(&again).into_iter().map(|(uid, _)| uid).collect();
+    assert_eq!(numbers, [1, 2]);
+    assert_eq!(again.mailbox().status().uid_validity, maildir.now.unix_seconds());
+}
+
+#[test]
+fn a_sync_that_nobody_waits_for_holds_no_lock() {
+    let maildir = Maildir::new();
+    (0..50).for_each(|number| maildir.put(&format!("new/{number}.x")));
+    let mailbox = maildir.open();
+    let lock = maildir.at("dovecot-uidlist.lock");
+    let (one, other) = (mailbox.drive(), mailbox.drive());
+    while !lock.exists() {
+        assert_eq!(mailbox.sync(maildir.now, 1).unwrap(), Step::More);
+    }
+    drop(one);
+    assert!(lock.exists());
+    drop(other);
+    assert!(!lock.exists());
+    let numbers: Vec<u32> =
+        contents(&maildir.synced().view(Access::ReadOnly)).iter().map(|row| row.0).collect();
+    maildir.sync(&mailbox);
+    let ours: Vec<u32> = contents(&mailbox.view(Access::ReadOnly)).iter().map(|row| row.0).collect();
+    assert_eq!((numbers.len(), ours), (50, numbers));
+}
