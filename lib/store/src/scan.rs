@@ -17,7 +17,9 @@ use crate::dirs::{Dirs, Reading, Times};
 use crate::messages::{Full, GONE, Messages, Name, Place, RECENT, SEEN, TOUCHED, hash};
 use crate::model::Model;
 use crate::scan::strangers::Strangers;
+
 use crate::{Error, Uid, filename};
+pub(crate) use strangers::Run;
 
 /// A reading of the directories.
 #[derive(Debug)]

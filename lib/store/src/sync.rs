@@ -6,7 +6,8 @@
 //! Apply     files with a record become messages, which views may know of
 //! Lock      only if a file has no UID, must move from new/ to cur/, or the list must be written anew;
 //!           then Records and Apply again: what others wrote before we had it
-//! Assign    the other files get the next UIDs, in order of arrival
+//! Sort      the other files, by their arrival
+//! Assign    they get the next UIDs
 //! Write     to the list; then views may know of them
 //! Move      new/ to cur/, if somebody may be told that they are recent
 //! Settle    what was not seen is expunged, if we can be sure
@@ -20,6 +21,7 @@
 mod files;
 mod list;
 mod save;
+mod sort;
 
 pub(crate) use save::Letter;
 
@@ -34,7 +36,7 @@ use crate::keywords::Keywords;
 use crate::lock::{Attempt, Lock, RETRY, Waiting};
 use crate::messages::{GONE, IN_NEW};
 use crate::model::{Edition, Model};
-use crate::scan::{Budget, Scan};
+use crate::scan::{Budget, Run, Scan};
 use crate::uidlist::{Progress, Reader, Rewrite, Since};
 use crate::{Error, Now, Process, Step, Uid};
 
@@ -117,8 +119,10 @@ enum Phase {
     /// From this place in `listed`.
     Apply(usize),
     Lock,
+    /// The files from this one on, and then what was sorted into one.
+    Sort(usize, Vec<Run>),
     /// These files, from this one on.
-    Assign(Vec<usize>, usize),
+    Assign(Run, usize),
     /// From this UID on.
     Write(u32, Option<Box<Rewrite>>),
     /// From this UID on.
@@ -355,6 +359,7 @@ impl State {
             Phase::Records(reader) => self.records(sync, reader, budget),
             Phase::Apply(from) => self.apply(sync, from, budget),
             Phase::Lock => self.lock(sync, now),
+            Phase::Sort(from, runs) => Ok(sort::turn(sync, from, runs, budget)),
             Phase::Assign(files, from) => self.assign(sync, files, from, now, budget),
             Phase::Write(from, rewrite) => self.write(sync, from, rewrite, budget),
             Phase::Move(from) => self.move_new(sync, from, now, budget),
@@ -390,7 +395,7 @@ impl State {
         sync.rewrite |= self.has_unlisted();
         sync.moves = self.model.has_writer();
         if sync.lock.is_some() {
-            return Ok(Turn::Next(Phase::Assign(sync.scan.strangers.unassigned(), 0)));
+            return Ok(Turn::Next(Phase::Sort(0, Vec::new())));
         }
         let moves = sync.moves && self.any(IN_NEW);
         let idle = sync.scan.strangers.all_assigned() && !sync.rewrite && !moves;
@@ -410,7 +415,7 @@ impl State {
             // UIDs are ours alone, then, and messages stay in new/.
             Attempt::Denied(_) => {
                 self.denied = true;
-                Ok(Turn::Next(Phase::Assign(sync.scan.strangers.unassigned(), 0)))
+                Ok(Turn::Next(Phase::Sort(0, Vec::new())))
             }
             // All that needs no lock goes on.
             Attempt::Busy => {

@@ -32,6 +32,11 @@ struct Indexed {
     index: u32,
 }
 
+/// Files by their indices, with their times of arrival, in order.
+pub(crate) type Run = Vec<Arrived>;
+
+type Arrived = ((u64, u64), usize);
+
 impl Strangers {
     /// A file's name.
     pub(crate) fn name(&self, index: usize) -> Option<Name<'_>> {
@@ -86,13 +91,38 @@ impl Strangers {
         unsettled
     }
 
-    /// Files without a UID, in the order in which they get one.
-    pub(crate) fn unassigned(&self) -> Vec<usize> {
-        let base = |index: usize| self.name(index).map_or(&b""[..], |name| name.base);
-        let waiting = (0..self.files.len()).filter(|&index| self.is_seen(index) && self.uid(index).is_none());
-        let mut files: Vec<_> = waiting.map(|index| (filename::arrival(base(index)), index)).collect();
-        files.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| base(a.1).cmp(base(b.1))));
-        files.into_iter().map(|(_, index)| index).collect()
+    /// How many files there are.
+    pub(crate) fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Those of some files that have no UID, in the order in which they get one.
+    pub(crate) fn run(&self, files: std::ops::Range<usize>) -> Run {
+        let waiting = files.filter(|&index| self.is_seen(index) && self.uid(index).is_none());
+        let mut run: Run = waiting.map(|index| (filename::arrival(self.base(index)), index)).collect();
+        run.sort_unstable_by(|a, b| self.order(a, b));
+        run
+    }
+
+    /// Two runs as one.
+    pub(crate) fn merge(&self, one: Run, other: Run) -> Run {
+        let mut merged = Vec::with_capacity(one.len() + other.len());
+        let (mut one, mut other) = (one.into_iter().peekable(), other.into_iter().peekable());
+        while let (Some(a), Some(b)) = (one.peek(), other.peek()) {
+            let next = if self.order(a, b).is_le() { one.next() } else { other.next() };
+            merged.extend(next);
+        }
+        merged.extend(one);
+        merged.extend(other);
+        merged
+    }
+
+    fn order(&self, a: &Arrived, b: &Arrived) -> std::cmp::Ordering {
+        a.0.cmp(&b.0).then_with(|| self.base(a.1).cmp(self.base(b.1)))
+    }
+
+    fn base(&self, index: usize) -> &[u8] {
+        self.name(index).map_or(&b""[..], |name| name.base)
     }
 
     /// Notes a file; `hash` is of its base. Returns its index.

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use super::{Listed, Phase, Quiet, ROUNDS, State, Sync, Turn};
 use crate::file::Stamp;
 use crate::messages::{GONE, Place, RECENT, SEEN, UNLISTED};
-use crate::scan::{Budget, Match};
+use crate::scan::{Budget, Match, Run};
 use crate::uidlist::{self, End, Fault, Progress, Reader, Record, Rewrite, Since, Unknown};
 use crate::{Error, Now, Uid, validity};
 
@@ -203,7 +203,7 @@ impl State {
     pub(super) fn assign(
         &mut self,
         sync: &mut Sync,
-        files: Vec<usize>,
+        files: Run,
         from: usize,
         now: Now,
         budget: &mut Budget,
@@ -219,7 +219,7 @@ impl State {
             let Some(uid) = uid else {
                 return if sync.lock.is_some() { self.renumber(sync, now) } else { Err(self.too_large()) };
             };
-            if let Some(&index) = files.get(at) {
+            if let Some(&(_, index)) = files.get(at) {
                 sync.scan.strangers.assign(index, uid);
                 self.enter(sync, Listed { uid, index, size: 0 }, UNLISTED)?;
             }
