@@ -6,6 +6,7 @@ set -u
 # program:package, one a line
 wanted="
 curl:curl
+dovecot:dovecot-core
 fetchmail:fetchmail
 getmail:getmail6
 mandoc:mandoc

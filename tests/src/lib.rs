@@ -6,14 +6,17 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+pub mod dovecot;
 pub mod imap;
 pub mod pop3;
 pub mod process;
 pub mod server;
 pub mod site;
+pub mod transcript;
 
 mod stream;
 
+pub use dovecot::Dovecot;
 pub use imap::Imap;
 pub use pop3::Pop3;
 pub use server::Server;

@@ -1,7 +1,7 @@
 //! A running server: the real programs, on a [`Site`].
 
 use std::fs::{self, File};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 
@@ -38,6 +38,7 @@ impl Site {
         Ok(Server { site: self, master, process, panics: false })
     }
 
+    /// Starts the master and waits until it serves. If it ends before: what it said.
     fn launch(&self) -> Result<(Child, Process), String> {
         let read_log = || fs::read_to_string(self.path("log")).unwrap();
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
@@ -186,6 +187,15 @@ impl Server {
         self.ctl(&["reload"]);
     }
 
+    /// Stops it, and starts it again.
+    ///
+    /// # Panics
+    /// If it does not come to serve.
+    pub fn restart(&mut self) {
+        self.end();
+        (self.master, self.process) = self.site.launch().unwrap();
+    }
+
     /// Stops it, and sees that nothing is left; how it ended.
     pub fn stop(mut self) -> ExitStatus {
         self.end()
@@ -207,8 +217,18 @@ impl Server {
         let all = self.process.descendants();
         self.kill();
         until("all to be dead", || all.iter().all(|process| !process.is_alive()).then_some(()));
+        // Who has just been started ends by itself, and has the sockets until then.
+        let ports = [self.site.imap_address(), self.site.pop3_address()];
+        until("its ports to be free", || {
+            ports.iter().all(|port| TcpListener::bind(port).is_ok()).then_some(())
+        });
         between(&self.site);
         (self.master, self.process) = self.site.launch().unwrap();
+    }
+
+    /// The same, with nothing between.
+    pub fn crash(&mut self) {
+        self.kill_and_start(|_| ());
     }
 
     fn kill(&mut self) {

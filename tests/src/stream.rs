@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpStream};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
@@ -44,20 +45,30 @@ impl Stream {
 
     /// The next line without its end; none at the end of the stream.
     pub(crate) fn line(&mut self) -> Option<Vec<u8>> {
+        self.try_line().unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The same; an error says what was waited for in vain.
+    pub(crate) fn try_line(&mut self) -> Result<Option<Vec<u8>>, String> {
         let mut line = Vec::new();
         // A connection that is reset has ended, too.
         match self.lines.read_until(b'\n', &mut line) {
             Err(why) if why.kind() != ErrorKind::ConnectionReset => {
-                panic!("waiting for a line, with '{}' read of it: {why}", String::from_utf8_lossy(&line))
+                let read = String::from_utf8_lossy(&line);
+                Err(format!("waiting for a line, with '{read}' read of it: {why}"))
             }
-            _ if line.is_empty() => None,
+            _ if line.is_empty() => Ok(None),
             _ => {
-                let whole = line.strip_suffix(b"\n");
-                let whole =
-                    whole.unwrap_or_else(|| panic!("half a line: {}", String::from_utf8_lossy(&line)));
-                Some(whole.strip_suffix(b"\r").unwrap_or(whole).to_vec())
+                let half = || format!("half a line: {}", String::from_utf8_lossy(&line));
+                let whole = line.strip_suffix(b"\n").ok_or_else(half)?;
+                Ok(Some(whole.strip_suffix(b"\r").unwrap_or(whole).to_vec()))
             }
         }
+    }
+
+    /// How long a line may take.
+    pub(crate) fn wait_at_most(&self, patience: Duration) {
+        self.lines.get_ref().set_read_timeout(Some(patience)).unwrap();
     }
 
     pub(crate) fn exactly(&mut self, count: usize) -> Vec<u8> {
@@ -74,7 +85,7 @@ impl Stream {
     /// Whether a line begins to come within a moment. Only ever used to show that nothing comes.
     pub(crate) fn is_silent(&mut self) -> bool {
         let socket = self.lines.get_ref();
-        socket.set_read_timeout(Some(std::time::Duration::from_millis(200))).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
         let silent = self.lines.fill_buf().is_err();
         self.lines.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
         silent
