@@ -154,7 +154,13 @@ impl State {
         let had = self.model.messages.flags(&entry);
         let flags = change.apply(had);
         if flags == had {
-            return Ok(Found::Here((flags, flags)));
+            // If another program has renamed the file since, there may be something to change.
+            let there = self.on_file(key, uid, "examine", |path| fs::symlink_metadata(path).map(drop))?;
+            return Ok(match there {
+                Found::Here(()) => Found::Here((flags, flags)),
+                Found::Moved => Found::Moved,
+                Found::Gone => Found::Gone,
+            });
         }
         self.may_change(key, now)?;
         // First: the name that changes after it makes others look.

@@ -61,6 +61,19 @@ fn a_renamed_message_is_found_after_a_sync() {
 }
 
 #[test]
+fn a_change_that_seems_to_be_none_is_made_where_another_has_changed_the_flags() {
+    let maildir = Maildir::new();
+    maildir.put("cur/1.a:2,S");
+    let mut view = maildir.synced().view(Access::ReadWrite);
+    maildir.mv("cur/1.a:2,S", "cur/1.a:2,ST");
+    let undelete = Change::Remove(flags(&[Flag::Deleted]));
+    assert_eq!(view.store(uid(1), undelete, maildir.now).unwrap(), Found::Moved);
+    maildir.sync(view.mailbox());
+    assert_eq!(view.store(uid(1), undelete, maildir.now).unwrap(), Found::Here(flags(&[Flag::Seen])));
+    assert_eq!(maildir.ls("cur"), ["1.a:2,S"]);
+}
+
+#[test]
 fn a_message_that_vanished_is_gone_and_keeps_its_number_till_told() {
     let maildir = Maildir::new();
     maildir.put_all(&["cur/1.a:2,", "cur/2.b:2,"]);
