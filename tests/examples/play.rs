@@ -1,6 +1,7 @@
 //! Plays a transcript by hand, against any server: tests/transcripts/README.md.
 #![forbid(unsafe_code)]
 
+use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ fn try_play(
             return Err(format!("{maildir}/{folder} is not empty, and this is no place for real mail"));
         }
     }
+    let owner = std::fs::metadata(maildir).map_err(|why| format!("{maildir}: {why}"))?;
     let address = |text: &str| text.parse().map_err(|why| format!("{text}: {why}"));
     let stage = Stage {
         imap: address(imap)?,
@@ -44,7 +46,7 @@ fn try_play(
         user: user.to_owned(),
         password: password.to_owned(),
         maildir: maildir.into(),
-        uid: None,
+        third_party: nix::unistd::geteuid().is_root().then_some((owner.uid(), owner.gid())),
         patience: Duration::from_secs(60),
     };
     play(&transcript, &stage, &mut || Err("a server that is not ours cannot be started again".to_owned()))

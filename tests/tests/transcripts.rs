@@ -44,7 +44,7 @@ fn play_all<S>(mut server: S, name: &str, site: fn(&S) -> &Site, restart: fn(&mu
             pop3,
             password: "secret".to_owned(),
             maildir: site(&server).maildir(&user, ""),
-            uid: nix::unistd::geteuid().is_root().then_some(uid),
+            third_party: nix::unistd::geteuid().is_root().then_some((uid, uid)),
             patience: Duration::from_secs(if is_pending { 2 } else { 20 }),
             user,
         };

@@ -25,8 +25,8 @@ pub struct Stage {
     pub password: String,
     /// The user's mail.
     pub maildir: PathBuf,
-    /// Who the third party is, uid and gid; else whoever plays.
-    pub uid: Option<u32>,
+    /// Who the third party is, by uid and gid; else whoever plays.
+    pub third_party: Option<(u32, u32)>,
     /// How long to wait for what is expected.
     pub patience: Duration,
 }
@@ -44,11 +44,9 @@ pub fn play(
     for step in &transcript.steps {
         let done = if step.act == Act::Restart { restart() } else { player.act(step.line, &step.act) };
         done.map_err(|why| {
-            let (line, why) =
-                why.split_once('\0').map_or((step.line.to_string(), &*why), |(l, w)| (l.to_owned(), w));
             let from = player.heard.len().saturating_sub(SHOWN);
             let said = player.heard.get(from..).unwrap_or_default().join("\n    ");
-            format!("{}:{line}: {why}\n    {said}", transcript.name)
+            format!("{}:{}: {why}\n  after:\n    {said}", transcript.name, step.line)
         })?;
     }
     Ok(())
@@ -226,8 +224,8 @@ impl Player<'_> {
     fn shell(&mut self, command: &str) -> Result<(), String> {
         let mut shell = Command::new("sh");
         shell.args(["-ec", command]).current_dir(&self.stage.maildir);
-        if let Some(uid) = self.stage.uid {
-            shell.uid(uid).gid(uid);
+        if let Some((uid, gid)) = self.stage.third_party {
+            shell.uid(uid).gid(gid);
         }
         let output = shell.output().map_err(|why| why.to_string())?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -249,13 +247,11 @@ fn is_news(response: &str, is_pop3: bool) -> bool {
     !response.starts_with("* ") || (is_numbered && words.next() != Some("RECENT"))
 }
 
-/// The line of what comes next, for the caller to take off, and what was expected instead of `got`.
+/// What was expected, with the lines where it stands, instead of `got`.
 fn complaint(expected: &[Expected], open: &[bool], got: &str) -> String {
-    let waiting = || expected.iter().zip(open).filter(|(one, open)| **open && one.need == Need::Once);
-    let line =
-        waiting().next().map_or_else(|| expected.first().map_or(0, |one| one.line), |(one, _)| one.line);
-    let texts: Vec<&str> = waiting().map(|(one, _)| one.text.as_str()).collect();
-    format!("{line}\0expected: {}\n  got:      {got}\n  after:", texts.join("\n            "))
+    let waiting = expected.iter().zip(open).filter(|(one, open)| **open && one.need == Need::Once);
+    let texts: Vec<String> = waiting.map(|(one, _)| format!("{}: {}", one.line, one.text)).collect();
+    format!("expected: {}\n  got:      {got}", texts.join("\n            "))
 }
 
 /// How many lines of what was said before a failure shows.
