@@ -421,7 +421,8 @@ impl State {
             Attempt::Busy => {
                 let open = !mem::replace(&mut sync.reaped, true) && self.expunge_unseen(self.quiet(sync)?);
                 let age = now.instant.saturating_duration_since(sync.began.instant);
-                let old = age >= GRAIN && self.dirs.times()? != sync.scan.times;
+                let doubt = mem::take(&mut self.doubt);
+                let old = doubt || age >= GRAIN && self.dirs.times()? != sync.scan.times;
                 if old {
                     sync.rounds = 0;
                 }

@@ -312,6 +312,21 @@ fn a_held_lock_delays_only_what_has_no_uid() {
 }
 
 #[test]
+fn a_file_that_moved_is_found_while_the_list_is_locked() {
+    let maildir = Maildir::new();
+    maildir.put("cur/1.a:2,");
+    let view = maildir.synced().view(Access::ReadOnly);
+    fs::write(maildir.at("dovecot-uidlist.lock"), "1:elsewhere").unwrap();
+    maildir.put("cur/2.b:2,");
+    let sync = || assert!(matches!(view.mailbox().sync(maildir.now, usize::MAX).unwrap(), Step::Busy { .. }));
+    sync();
+    maildir.mv("cur/1.a:2,", "cur/1.a:2,S");
+    assert!(matches!(view.open(uid(1)).unwrap(), Found::Moved));
+    sync();
+    assert!(matches!(view.open(uid(1)).unwrap(), Found::Here(_)));
+}
+
+#[test]
 fn what_others_deliver_under_the_scan_keeps_its_place() {
     let maildir = Maildir::new();
     (1..=50).for_each(|number| maildir.put(&format!("cur/{number}.x:2,")));
