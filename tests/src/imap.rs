@@ -129,18 +129,28 @@ impl Imap {
 
     /// The same; none at the end of the connection.
     pub fn try_line(&mut self) -> Option<String> {
+        self.try_bytes().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The same, byte for byte.
+    pub fn try_bytes(&mut self) -> Option<Vec<u8>> {
         let mut response = self.stream.line()?;
         while let Some(length) = literal(&response) {
             response.extend(b"\r\n");
-            response.extend(self.stream.exactly(length));
+            response.extend(self.stream.exactly(length)?);
             response.extend(self.stream.line()?);
         }
-        Some(String::from_utf8_lossy(&response).into_owned())
+        Some(response)
     }
 
     /// All that still comes.
     pub fn rest(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.try_line()).collect()
+    }
+
+    /// All bytes that still come.
+    pub fn everything(&mut self) -> Vec<u8> {
+        self.stream.everything()
     }
 
     /// Nothing will be sent any more.

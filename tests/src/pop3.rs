@@ -82,6 +82,11 @@ impl Pop3 {
         self.stream.line().map(|line| String::from_utf8_lossy(&line).into_owned())
     }
 
+    /// Nothing will be sent any more.
+    pub fn finish_sending(&self) {
+        self.stream.finish_sending();
+    }
+
     /// All that still comes.
     pub fn rest(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.try_line()).collect()

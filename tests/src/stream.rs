@@ -71,10 +71,21 @@ impl Stream {
         self.lines.get_ref().set_read_timeout(Some(patience)).unwrap();
     }
 
-    pub(crate) fn exactly(&mut self, count: usize) -> Vec<u8> {
+    /// None if the stream ends before.
+    pub(crate) fn exactly(&mut self, count: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; count];
-        self.lines.read_exact(&mut bytes).expect("reading a literal");
-        bytes
+        match self.lines.read_exact(&mut bytes) {
+            Err(why) if matches!(why.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => None,
+            outcome => outcome.map(|()| Some(bytes)).expect("reading a literal"),
+        }
+    }
+
+    pub(crate) fn everything(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match self.lines.read_to_end(&mut bytes) {
+            Err(why) if why.kind() != ErrorKind::ConnectionReset => panic!("waiting for the end: {why}"),
+            _ => bytes,
+        }
     }
 
     pub(crate) fn finish_sending(&self) {
