@@ -8,6 +8,7 @@
 
 pub mod dovecot;
 pub mod imap;
+pub mod letters;
 pub mod pop3;
 pub mod process;
 pub mod server;
