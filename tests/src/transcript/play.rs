@@ -135,7 +135,8 @@ impl Player<'_> {
         let Some(mut response) = line()? else { return Ok(None) };
         while let Some(length) = literal(&response).filter(|_| client.protocol == Protocol::Imap) {
             response += "\r\n";
-            response += &String::from_utf8_lossy(&client.stream.exactly(length));
+            let bytes = client.stream.exactly(length).ok_or("the end of the connection in a literal")?;
+            response += &String::from_utf8_lossy(&bytes);
             response += &String::from_utf8_lossy(&client.stream.line().unwrap_or_default());
         }
         self.heard.push(format!("{who} S: {response}"));
