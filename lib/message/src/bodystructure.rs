@@ -5,6 +5,7 @@
 
 use crate::envelope::write_envelope;
 use crate::nstring::{write_nstring, write_number, write_string};
+use crate::parameters::parameters;
 use crate::part::{Content, Part, field, media_type};
 use crate::value::Value;
 
@@ -138,10 +139,10 @@ fn write_languages(value: Option<&[u8]>, out: &mut Vec<u8>) {
 fn write_parameters(value: Option<&[u8]>, default: Option<(&str, &str)>, out: &mut Vec<u8>) {
     let mut list = List::default();
     let mut missing = default;
-    for (name, value) in Value::new(value.unwrap_or_default()).parameters() {
+    for (name, value) in parameters(Value::new(value.unwrap_or_default())) {
         missing = missing.filter(|(default, _)| !name.eq_ignore_ascii_case(default.as_bytes()));
         list.next(out);
-        write_string(name, out);
+        write_string(&name, out);
         out.push(b' ');
         write_string(&value, out);
     }

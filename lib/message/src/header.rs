@@ -68,14 +68,24 @@ impl<'a> Field<'a> {
         self.name.eq_ignore_ascii_case(name.as_ref())
     }
 
-    /// The value without line ends and without blanks around it.
+    /// The value without line ends and without blanks around it; a tab that begins a line is a space.
     pub fn unfolded(&self) -> Cow<'a, [u8]> {
         let value = self.value.trim_ascii();
         if memchr(b'\n', value).is_none() {
             return Cow::Borrowed(value);
         }
-        let lines = value.split(|&byte| byte == b'\n');
-        Cow::Owned(lines.flat_map(|line| line.strip_suffix(b"\r").unwrap_or(line)).copied().collect())
+        let mut text = Vec::with_capacity(value.len());
+        for line in value.split(|&byte| byte == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            match line.strip_prefix(b"\t") {
+                Some(line) => {
+                    text.push(b' ');
+                    text.extend_from_slice(line);
+                }
+                None => text.extend_from_slice(line),
+            }
+        }
+        Cow::Owned(text)
     }
 }
 
@@ -168,7 +178,7 @@ mod tests {
         let fields: Vec<Field<'_>> = Fields::new(header).collect();
         assert_eq!(fields[0].raw, b"Subject: a\r\n\tb\r\n c\r\n");
         assert_eq!(fields[0].name, b"Subject");
-        assert_eq!(fields[0].unfolded().as_ref(), b"a\tb c");
+        assert_eq!(fields[0].unfolded().as_ref(), b"a b c");
         assert_eq!((fields[1].name, fields[1].value), (&b"X-Empty"[..], &b""[..]));
         assert_eq!((fields[2].name, fields[2].raw), (&b""[..], &b"no field\r\n"[..]));
         assert_eq!((fields[3].name, fields[3].value), (&b"To"[..], &b" d"[..]));

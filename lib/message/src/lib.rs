@@ -8,10 +8,11 @@
 //! Clients see every line end as CRLF and a NUL as 0x80 (RFC 3501 forbids NUL even in literals), so each place in a
 //! message has two offsets: in the stored bytes, and in what clients see. A [`Mark`] holds both.
 //!
-//! What people read in a message, for searching in it, is had by [`Part::stretches`], [`TextReader`] and [`decode_value`];
+//! What people read in a message, for searching in it, is had by [`Part::stretches`], [`TextReader`] and [`Field::decode`];
 //! [`Needle`] compares it whatever its case.
 //!
-//! Obeys RFC 3501 (6.4.5, 7.4.2, 9), RFC 5322 and RFC 2045 to 2047, 2183, 2231 (parameters pass as they are).
+//! Obeys RFC 3501 (6.4.5, 7.4.2, 9), RFC 5322 and RFC 2045 to 2047, 2183, 2231 (pieces of parameters are joined; what is encoded
+//! in them passes as it is).
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ mod header;
 mod mark;
 mod needle;
 mod nstring;
+mod parameters;
 mod parser;
 mod part;
 #[cfg(test)]
@@ -42,4 +44,3 @@ pub use parser::{DEPTH_MAX, FIELDS_MAX, PARTS_MAX, Parser, structure};
 pub use part::{Content, Part, Piece};
 pub use sent::sent_day;
 pub use text::{Coding, Stretch, TextReader};
-pub use words::decode_value;

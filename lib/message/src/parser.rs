@@ -8,6 +8,7 @@
 use crate::envelope::is_envelope_field;
 use crate::header::{Fields, HEADER_MAX};
 use crate::mark::Mark;
+use crate::parameters::parameter;
 use crate::part::{Content, Part, field, is_content_field, media_type};
 use crate::value::{Value, is_blank};
 use memchr::memchr_iter;
@@ -209,7 +210,13 @@ impl Parser {
         }
         if self.keeping {
             let text = text.get(..self.fields_left).unwrap_or(text);
-            self.fields.extend_from_slice(text);
+            match text.strip_prefix(b"\t") {
+                Some(rest) => {
+                    self.fields.push(b' ');
+                    self.fields.extend_from_slice(rest);
+                }
+                None => self.fields.extend_from_slice(text),
+            }
             self.fields_left -= text.len();
         }
     }
@@ -293,7 +300,7 @@ fn kind(fields: &[u8], role: Role) -> Kind {
         return Kind::Leaf;
     }
     let is_digest = subtype.eq_ignore_ascii_case(b"digest");
-    let boundary = Value::new(value).parameter("boundary").unwrap_or_default();
+    let boundary = parameter(Value::new(value), "boundary").unwrap_or_default();
     match boundary.trim_ascii_end() {
         [] => Kind::Leaf,
         boundary => Kind::Multipart {

@@ -4,6 +4,7 @@
 //! is read as UTF-8. Plain text is not copied.
 
 use crate::mark::Span;
+use crate::parameters::parameter;
 use crate::part::{Content, Part, field, media_type};
 use crate::transfer::{Base64, Encoding, QuotedPrintable};
 use crate::value::Value;
@@ -31,7 +32,7 @@ impl Part {
             let charset = Value::new(field(&self.fields, "Content-Type").unwrap_or_default());
             Coding {
                 encoding: Encoding::named(Value::new(encoding).token()),
-                charset: charset.parameter("charset").and_then(|name| charset_named(&name)).unwrap_or(UTF_8),
+                charset: parameter(charset, "charset").and_then(|name| charset_named(&name)).unwrap_or(UTF_8),
             }
         })
     }

@@ -3,21 +3,20 @@
 //! Encoded words are taken wherever they stand, also where the RFC forbids them, as senders do that. What is no good
 //! one, or has a charset that we do not know, stays as it is; other bytes are read as UTF-8.
 
+use crate::header::Field;
 use crate::text::charset_named;
 use crate::transfer::{Base64, QuotedPrintable};
 use encoding_rs::Encoding;
 use memchr::{memchr, memmem};
 
-/// Appends the value of a field (see [`Field::value`](crate::Field)) as text.
-pub fn decode_value(value: &[u8], out: &mut String) {
-    let mut unfolded = Vec::new();
-    let value = match memchr(b'\n', value) {
-        None => value,
-        Some(_) => {
-            unfold(value, &mut unfolded);
-            &unfolded
-        }
-    };
+impl Field<'_> {
+    /// Appends its value as text, without blanks around it.
+    pub fn decode(&self, out: &mut String) {
+        decode(&self.unfolded(), out);
+    }
+}
+
+fn decode(value: &[u8], out: &mut String) {
     let mut rest = value;
     let mut searched = 0;
     let mut words = Words::default();
@@ -36,20 +35,6 @@ pub fn decode_value(value: &[u8], out: &mut String) {
     }
     words.end(out);
     out.push_str(&String::from_utf8_lossy(rest));
-}
-
-/// Joins lines; what they are folded with becomes a space if it is a tab.
-fn unfold(value: &[u8], out: &mut Vec<u8>) {
-    for (index, line) in value.split(|&byte| byte == b'\n').enumerate() {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        match line.strip_prefix(b"\t").filter(|_| index > 0) {
-            Some(line) => {
-                out.push(b' ');
-                out.extend_from_slice(line);
-            }
-            None => out.extend_from_slice(line),
-        }
-    }
 }
 
 struct Word<'a> {
@@ -126,7 +111,7 @@ mod tests {
 
     fn decoded(value: &str) -> String {
         let mut out = String::new();
-        decode_value(value.as_bytes(), &mut out);
+        Field { name: b"", value: value.as_bytes(), raw: b"" }.decode(&mut out);
         out
     }
 
@@ -183,13 +168,13 @@ mod tests {
         fn no_value_is_too_odd(value in prop::collection::vec(
             prop_oneof![any::<u8>(), Just(b'='), Just(b'?'), Just(b'Q'), Just(b'\n'), Just(b' ')], 0..60)
         ) {
-            decode_value(&value, &mut String::new());
+            Field { name: b"", value: &value, raw: b"" }.decode(&mut String::new());
         }
 
         #[test]
         fn plain_text_stays(value in "[a-z ?=]{0,30}") {
             prop_assume!(!value.contains("=?"));
-            prop_assert_eq!(decoded(&value), value);
+            prop_assert_eq!(decoded(&value), value.trim());
         }
     }
 }

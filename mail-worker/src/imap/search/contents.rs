@@ -6,7 +6,7 @@ use std::io;
 use std::mem::take;
 use std::rc::Rc;
 
-use message::{Content, Fields, Part, Stretch, TextReader, Window, decode_value};
+use message::{Content, Fields, Part, Stretch, TextReader, Window};
 
 use super::query::{Known, Place, Query};
 use crate::client::Client;
@@ -58,7 +58,7 @@ impl<'a> Contents<'a> {
                 }
                 if !is_read {
                     self.text.clear();
-                    decode_value(field.value.trim_ascii(), &mut self.text);
+                    field.decode(&mut self.text);
                     self.window.clear();
                     self.window.push(&self.text);
                     is_read = true;
@@ -133,7 +133,7 @@ impl<'a> Contents<'a> {
                 self.text.push_str(&String::from_utf8_lossy(field.name));
                 self.text.push_str(": ");
             }
-            decode_value(field.value.trim_ascii(), &mut self.text);
+            field.decode(&mut self.text);
             self.text.push('\n');
             if self.text.len() >= PIECE {
                 self.window.push(&self.text);
