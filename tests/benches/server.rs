@@ -17,6 +17,7 @@ fn main() {
     fetch(&server);
     wake_up(&server);
     noop(&server);
+    search(&server);
     idle(&server);
 }
 
@@ -78,6 +79,38 @@ fn noop(server: &Server) {
     median("NOOP", times.collect());
 }
 
+/// What a client that looks for a word waits, and a neighbour of it meanwhile.
+fn search(server: &Server) {
+    let line = "The quick brown fox jumps over the lazy dog, and then it sleeps till noon.\n";
+    for number in 0..MESSAGES {
+        let text = line.repeat(250);
+        server.site.deliver("u4", "", format!("{HEADER}Subject: number {number}\n\n{text}"));
+    }
+    let mut client = server.login("u4");
+    client.ask("SELECT INBOX").ok();
+    let mut neighbour = server.login("u5");
+    neighbour.ask("SELECT INBOX").ok();
+    let times = (0..SEARCHES).map(|_| {
+        let started = Instant::now();
+        client.ask("SEARCH TEXT absent").ok();
+        started.elapsed()
+    });
+    median("SEARCH TEXT of 2,000 messages of 19 KB", times.collect());
+    let searching = thread::spawn(move || {
+        for _ in 0..SEARCHES * 10 {
+            client.ask("SEARCH TEXT absent").ok();
+        }
+    });
+    let mut times = Vec::new();
+    while !searching.is_finished() {
+        let started = Instant::now();
+        neighbour.ask("NOOP").ok();
+        times.push(started.elapsed());
+    }
+    searching.join().unwrap();
+    median("NOOP beside SEARCH TEXT", times);
+}
+
 /// What one more client in IDLE costs all processes together.
 fn idle(server: &Server) {
     let mut clients = Vec::new();
@@ -132,6 +165,7 @@ const THREADS: u32 = 4;
 const LOGINS: u32 = 4000;
 const MESSAGES: u32 = 2000;
 const FETCHES: u32 = 10;
+const SEARCHES: u32 = 10;
 const DELIVERIES: u32 = 100;
 const NOOPS: u32 = 10_000;
 const IDLE: [u32; 2] = [200, 1000];

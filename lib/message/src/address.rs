@@ -215,6 +215,8 @@ struct Words {
     local: Vec<u8>,
     has_at: bool,
     host: Vec<u8>,
+    /// After a second `@`, which nothing can be made of.
+    is_over: bool,
 }
 
 impl Words {
@@ -227,7 +229,7 @@ impl Words {
             self.name_length = self.phrase.len();
             word.clear();
         }
-        if !(is_new && self.has_at) {
+        if !(is_new && self.has_at) && !self.is_over {
             word.extend_from_slice(text);
         }
         if gap {
@@ -240,9 +242,7 @@ impl Words {
         self.any = true;
         self.gap = false;
         self.phrase.push(b'@');
-        if self.has_at {
-            self.host.push(b'@');
-        }
+        self.is_over |= self.has_at;
         self.has_at = true;
     }
 

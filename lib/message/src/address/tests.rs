@@ -90,6 +90,8 @@ fn broken_addresses_give_what_is_sensible() {
         ("<<a@b>>", r#"NIL NIL "a" "b""#),
         ("a@b>", r#"NIL NIL "a" "b""#),
         ("<a@b", r#"NIL NIL "a" "b""#),
+        ("user@host@other", r#"NIL NIL "user" "host""#),
+        ("a@b c@d", r#"NIL NIL "a" "b""#),
         ("Joe <a@b> junk @ \"x\"", r#""Joe" NIL "a" "b""#),
         ("a@b junk", r#"NIL NIL "a" "b""#),
         (",, a@b ;", r#"NIL NIL "a" "b""#),
