@@ -229,7 +229,7 @@ impl Words {
             self.name_length = self.phrase.len();
             word.clear();
         }
-        if !(is_new && self.has_at) && !self.is_over {
+        if !(self.is_over || is_new && self.has_at) {
             word.extend_from_slice(text);
         }
         if gap {
