@@ -202,3 +202,19 @@ fn results_may_be_many() {
     let mut session: Session = place.session();
     assert_eq!(session.search("ALL"), Ok((1..=5000).collect()));
 }
+
+#[test]
+fn what_is_cut_when_it_is_read_is_found() {
+    let offsets = [16_370, 16_375, 16_383, 32_760, 65_520, 65_530, 65_535, 131_070];
+    let messages = offsets.map(|offset| {
+        let mut text = b"Subject: cut\nContent-Type: text/plain; charset=utf-8\n\n".to_vec();
+        text.resize(offset, b'x');
+        text.extend("nädele".as_bytes());
+        text.resize(200_000, b'y');
+        text
+    });
+    let place = Place::new(messages.iter().map(|text| ("", 0, &text[..])));
+    let mut session = place.session();
+    assert_eq!(session.search("BODY \"XNÄDELEY\""), Ok((1..=8).collect()));
+    assert_eq!(session.search("TEXT \"xnädelex\""), Ok(Vec::new()));
+}

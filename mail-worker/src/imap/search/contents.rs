@@ -117,7 +117,11 @@ impl<'a> Contents<'a> {
     async fn stretches(&self, source: &mut Source, header: &[u8]) -> Reading<Vec<Stretch>> {
         let message = message::structure(header);
         if matches!(message.content, Content::Leaf | Content::Opaque) {
-            let (start, end) = (header.len() as u64, source.size());
+            let start = match source.header_end(&self.client).await? {
+                Ok(start) => start,
+                Err(error) => return Ok(Err(error)),
+            };
+            let end = source.size();
             let text = message.coding().map(|coding| Stretch { start, end, coding: Some(coding) });
             return Ok(Ok(Vec::from_iter(text)));
         }
