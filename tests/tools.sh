@@ -12,6 +12,8 @@ getmail:getmail6
 mandoc:mandoc
 mbsync:isync
 mutt:mutt
+neomutt:neomutt
+offlineimap:offlineimap3
 perl:perl-base
 python3:python3
 shellcheck:shellcheck
@@ -47,3 +49,15 @@ fi
 for pair in $(missing); do
     echo "tools: no ${pair%:*} (Debian: ${pair#*:}); tests that need it are skipped"
 done
+
+# Libraries that are not Debian's: they go where the build is, and nowhere else.
+libraries=$(dirname "$0")/../target/clients
+if [ ! -e "$libraries/python/imapclient" ]; then
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+        --target "$libraries/python" imapclient==4.1.0 >/dev/null 2>&1 ||
+        echo "tools: no imapclient (PyPI); tests that need it are skipped"
+fi
+if [ ! -e "$libraries/node_modules/imapflow" ]; then
+    npm install --silent --no-fund --no-audit --prefix "$libraries" imapflow@2.10.2 >/dev/null 2>&1 ||
+        echo "tools: no imapflow (npm); tests that need it are skipped"
+fi

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 pub mod dovecot;
+pub mod files;
 pub mod imap;
 pub mod letters;
 pub mod pop3;

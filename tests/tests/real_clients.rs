@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use tests::files::{messages, private_file};
 use tests::{PRIVATE, SHARED, Server, Site, installed, run};
 
 const MESSAGE: &str = "From: Bob <bob@example.org>\nTo: alice@example.org\nSubject: =?utf-8?q?Caf=C3=A9?=\n\
@@ -27,13 +27,6 @@ fn crlf(message: &str) -> String {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// A file that only we can read, as clients want theirs with passwords in them.
-fn private_file(path: &Path, content: &str) -> String {
-    fs::write(path, content).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
-    path.to_str().unwrap().to_owned()
 }
 
 fn with_each(client: impl Fn(&Server)) {
@@ -155,21 +148,8 @@ fn mbsync_copies_every_folder() {
         );
         run("mbsync", &["-c", &file, "-a"]);
         let mails = |folder: &str| {
-            let all = ["new", "cur"]
-                .into_iter()
-                .flat_map(|name| fs::read_dir(copy.join(folder).join(name)).unwrap());
-            let mut all: Vec<String> =
-                all.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
-            // mbsync writes a line of its own into each.
-            for mail in &mut all {
-                *mail = mail
-                    .lines()
-                    .filter(|line| !line.starts_with("X-TUID: "))
-                    .map(|line| format!("{line}\n"))
-                    .collect();
-            }
-            all.sort();
-            all
+            let all = messages(&copy.join(folder), &["X-TUID: "]);
+            all.into_iter().map(|(text, _)| text).collect::<Vec<_>>()
         };
         assert_eq!(mails("INBOX"), [MESSAGE.to_owned(), MESSAGE.replace("cafe@", "second@")]);
         assert_eq!(mails("Sent"), [MESSAGE.replace("cafe@", "sent@")]);
