@@ -21,9 +21,9 @@ fn works(program: &str) {
             site.deliver("alice", "", letter(subject));
         }
         let server = site.start(settings);
-        let far = format!("imap://alice:secret@{}", server.site.imap_address());
+        let far = format!("imap://{}", server.site.imap_address());
         let common = format!(
-            "set ssl_starttls=no ssl_force_tls=no\nset header_cache=\"\" message_cachedir=\"\"\n\
+            "set imap_user=alice imap_pass=secret ssl_starttls=no ssl_force_tls=no\nset header_cache=\"\" message_cachedir=\"\"\n\
              set confirmappend=no confirmcreate=no delete=yes move=no quit=yes\n\
              set from=alice@example.org sendmail=/bin/true\nset folder={far}\nset record={far}/Sent copy=yes\n"
         );

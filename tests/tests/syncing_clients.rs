@@ -38,17 +38,18 @@ fn goes_both_ways(server: &Server, near: impl Fn(&str) -> std::path::PathBuf, sy
     assert!(is(&subjects(&near("INBOX")), &[("kept", ""), ("seen", "S"), ("thrown", "")]));
 
     // Here: one is answered, one thrown away, one written; a folder is made, with a message in it.
-    for (subject, flags) in [("kept", "RS"), ("thrown", "ST")] {
+    let here = |subject: &str| {
         let found = ["new", "cur"].into_iter().flat_map(|sub| fs::read_dir(near("INBOX").join(sub)).unwrap());
-        let file = found.map(|file| file.unwrap().path()).find(|path| {
-            fs::read(path)
-                .is_ok_and(|text| String::from_utf8_lossy(&text).contains(&format!("is {subject}.")))
+        let found = found.map(|file| file.unwrap().path()).find(|path| {
+            String::from_utf8_lossy(&fs::read(path).unwrap()).contains(&format!("is {subject}."))
         });
-        let file = file.expect("it was copied");
-        let name = file.file_name().unwrap().to_str().unwrap();
-        let base = name.split_once(":2,").map_or(name, |(base, _)| base);
-        fs::rename(&file, near("INBOX").join("cur").join(format!("{base}:2,{flags}"))).unwrap();
-    }
+        found.expect("it was copied")
+    };
+    fs::remove_file(here("thrown")).unwrap();
+    let kept = here("kept");
+    let name = kept.file_name().unwrap().to_str().unwrap();
+    let base = name.split_once(":2,").map_or(name, |(base, _)| base);
+    fs::rename(&kept, near("INBOX").join("cur").join(format!("{base}:2,RS"))).unwrap();
     fs::write(near("INBOX").join("new/1790000000.1.here"), letter("written")).unwrap();
     for sub in ["", "cur", "new", "tmp"] {
         fs::create_dir(near("Plans").join(sub)).unwrap();
@@ -104,17 +105,19 @@ fn mbsync_goes_both_ways() {
         return;
     }
     with_each(|server| {
-        let copy = server.site.path("copy");
+        let (copy, state) = (server.site.path("copy"), server.site.path("state"));
         fs::create_dir(&copy).unwrap();
+        fs::create_dir(&state).unwrap();
         let address = server.site.imap_address();
         let settings = format!(
             "IMAPStore far\nHost {}\nPort {}\nUser alice\nPass secret\nSSLType None\nAuthMechs LOGIN\n\n\
              MaildirStore near\nPath {copy}/\nInbox {copy}/INBOX\nSubFolders Verbatim\n\n\
              Channel all\nFar :far:\nNear :near:\nPatterns *\nSync All\nCreate Both\nRemove Both\n\
-             Expunge Both\nSyncState *\n",
+             Expunge Both\nSyncState {state}/\n",
             address.ip(),
             address.port(),
-            copy = copy.display()
+            copy = copy.display(),
+            state = state.display()
         );
         let file = private_file(&server.site.path("mbsyncrc"), &settings);
         goes_both_ways(
@@ -124,7 +127,11 @@ fn mbsync_goes_both_ways() {
                 run("mbsync", &["-c", &file, "-a"]);
             },
         );
-        // And a folder that is gone here goes there.
+        // And a folder that is gone here goes there, once it is empty: mbsync deletes no other.
+        for file in fs::read_dir(copy.join("Plans/cur")).unwrap() {
+            fs::remove_file(file.unwrap().path()).unwrap();
+        }
+        run("mbsync", &["-c", &file, "-a"]);
         fs::remove_dir_all(copy.join("Plans")).unwrap();
         run("mbsync", &["-c", &file, "-a"]);
         assert!(!server.site.maildir("alice", ".Plans").exists());
