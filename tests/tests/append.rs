@@ -27,7 +27,7 @@ fn append(client: &mut Imap, text: &str) -> u32 {
 /// UID and subject of all in the INBOX.
 fn subjects(client: &mut Imap) -> BTreeMap<u32, String> {
     client.ask("SELECT INBOX").ok();
-    let reply = client.ask("FETCH 1:* (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])").ok();
+    let reply = client.ask("UID FETCH 1:* (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])").ok();
     let lines = reply.untagged.iter().filter(|line| line.contains("FETCH (UID "));
     let row = |line: &String| {
         let (uid, rest) = line.split_once("UID ").unwrap().1.split_once(' ').unwrap();

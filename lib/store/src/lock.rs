@@ -86,6 +86,8 @@ impl Lock {
                     why @ (Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENOSPC | Errno::EDQUOT) => {
                         return Ok(Attempt::Denied(why));
                     }
+                    // Somebody has deleted the mailbox meanwhile, or given it another name.
+                    Errno::ENOENT => return Err(Error::NoSuchMailbox(dir.to_owned())),
                     _ => return Err(Error::io("create", &path)(error)),
                 },
             }
