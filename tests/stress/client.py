@@ -286,6 +286,9 @@ class Client:
         elif verb == "LIST":
             await self.session.ask('LIST "" *')
         else:
+            if self.session.place and self.session.place[1] in PASSING:
+                # What becomes of one's own selected mailbox is another story.
+                await self.session.select("INBOX")
             await self.session.ask(f"{verb} {name}" + (f" {self.random.choice(PASSING)}" if verb == "RENAME" else ""))
 
     async def pop3(self):
