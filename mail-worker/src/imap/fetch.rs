@@ -30,7 +30,7 @@ pub(super) async fn run(imap: &mut Imap, by: By, set: SequenceSet, items: Vec<Fe
     let numbers = messages::numbers(&selected.view, by, &set).map_err(Stop::Command)?;
     let keywords = selected.view.mailbox().keywords();
     let wanted = Wanted::new(items);
-    let many = numbers.iter().map(|(low, high)| high - low + 1).sum::<u32>() > cache::FEW;
+    let many = messages::count(&numbers) > cache::FEW;
     let mut fetch = Fetch {
         client,
         selected,

@@ -23,6 +23,12 @@ pub(super) fn numbers(view: &View, by: By, set: &SequenceSet) -> Result<Vec<(u32
     }
 }
 
+/// How many they are.
+pub(super) fn count(numbers: &[(u32, u32)]) -> u32 {
+    // Ranges of one mailbox, each once: never more than it has messages.
+    numbers.iter().map(|(low, high)| (high + 1).saturating_sub(*low)).sum()
+}
+
 fn by_uid(view: &View, exists: u32, uids: &IdSet) -> Vec<(u32, u32)> {
     let first_from = |uid: u32| {
         let uid = std::num::NonZeroU32::new(uid).map(Uid)?;

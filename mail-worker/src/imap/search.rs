@@ -27,7 +27,7 @@ pub(super) async fn run(imap: &mut Imap, by: By, key: SearchKey) -> Outcome {
     let client = Rc::clone(&imap.client);
     let Some(selected) = &mut imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
     let numbers = candidates(&selected.view, &key);
-    let many = numbers.iter().map(|(low, high)| high - low + 1).sum::<u32>() > cache::FEW;
+    let many = messages::count(&numbers) > cache::FEW;
     let query = Query::new(key, &selected.view);
     let contents = Contents::new(Rc::clone(&client), &query);
     let mut search =
@@ -61,7 +61,8 @@ fn candidates(view: &View, key: &SearchKey) -> Vec<(u32, u32)> {
         SearchKey::And(keys) => keys.iter().find_map(within),
         key => within(key),
     };
-    found.unwrap_or_else(|| vec![(1, view.exists())])
+    let all = || if view.exists() > 0 { vec![(1, view.exists())] } else { Vec::new() };
+    found.unwrap_or_else(all)
 }
 
 async fn write(client: &Client, found: &[u32]) -> Result<(), Ending> {

@@ -102,6 +102,15 @@ fn every_key_finds_what_it_should() {
 }
 
 #[test]
+fn nothing_is_found_where_nothing_is() {
+    let place = Place::new([]);
+    let mut session = place.session();
+    for keys in ["ALL", "NOT SEEN", "1", "1:*", "*", "UID 1:*", "NOT 1:*", "TEXT x", "SINCE 1-Jan-2000"] {
+        assert_eq!(session.search(keys), Ok(Vec::new()), "{keys}");
+    }
+}
+
+#[test]
 fn size_is_that_of_what_clients_see() {
     let place = Place::new([("", 0, &b"a\n\nb\n"[..]), ("", 0, b"a\r\n\r\nb\r\n")]);
     let mut session = place.session();
