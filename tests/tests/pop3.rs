@@ -195,6 +195,9 @@ fn a_locked_session_is_alone_where_processes_are_shared_and_where_they_are_not()
         assert_eq!(answer, "-ERR [IN-USE] The mailbox is in use by another session.");
         let reply = imap.ask("STORE 1 +FLAGS (\\Deleted)");
         assert!(reply.status.starts_with("NO [INUSE] "), "{reply:?}");
+        // A message that cannot go is not copied either.
+        let reply = imap.ask("MOVE 1 INBOX");
+        assert!(reply.status.starts_with("NO [INUSE] ") && reply.named("EXISTS").is_empty(), "{reply:?}");
         server.site.deliver("alice", "", LETTERS[0]);
         assert!(one.ask("STAT").starts_with("+OK 2 "));
         assert_eq!(one.ask("QUIT"), "+OK Logging out, messages deleted.");

@@ -202,6 +202,12 @@ impl View {
         self.mailbox.state.borrow_mut().bear(self.key, hold);
     }
 
+    /// Could it change messages now? For what is better not begun than left half done.
+    pub fn may_change(&self, now: Now) -> Result<(), Error> {
+        self.may_write()?;
+        self.mailbox.state.borrow().may_change(self.key, now)
+    }
+
     fn may_write(&self) -> Result<(), Error> {
         match self.access {
             Access::ReadWrite => Ok(()),

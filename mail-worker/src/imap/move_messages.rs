@@ -2,15 +2,16 @@
 
 use std::rc::Rc;
 
-use ::store::{Error, Reach};
+use ::store::Reach;
 use protocol::imap::{By, Code, MailboxName, SequenceSet, Status, response};
 
 use super::reply::{Outcome, Reply};
 use super::{Imap, copy};
 
 pub(super) async fn run(imap: &mut Imap, by: By, set: SequenceSet, name: MailboxName) -> Outcome {
-    if imap.selected.as_ref().is_some_and(|selected| selected.is_read_only()) {
-        return Err(Error::ReadOnly.into());
+    // Before the copies are made: they would stay.
+    if let Some(selected) = &imap.selected {
+        selected.view.may_change(imap.client.now())?;
     }
     let Some(moved) = copy::copy(imap, by, &set, &name).await? else {
         return Ok(Reply::ok("No messages moved."));
