@@ -76,7 +76,7 @@ impl Mailbox {
     /// moves them from new/ to cur/ if a read-write view is open. `budget` bounds the names and records handled in
     /// this turn (each costs a microsecond or two, a moved message counts as ten). All who call drive the same scan.
     ///
-    /// `Done`: all that was on disk when this call began is known (unless it changes faster than it can be read; then
+    /// `Done`: all that was on disk when the scan began is known (unless it changes faster than it can be read; then
     /// the next call goes on). A call when nothing changed costs three `stat`s. During `Busy`, what has a UID is known
     /// already, and only messages without one are missing.
     ///

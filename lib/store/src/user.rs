@@ -28,8 +28,13 @@ struct Open {
 
 /// A model that nobody uses is kept this long, for the client that comes back at once.
 pub const IDLE_MODEL: Duration = Duration::from_secs(10);
-/// So many of them: a client that looks at all mailboxes in turn comes back to none at once.
-const IDLE_MODELS_MAX: usize = 3;
+/// So many of them in any case.
+const IDLE_MODELS_MIN: usize = 3;
+/// And as long as they weigh no more than so many empty ones: a client that asks for the STATUS of all folders in turn
+/// finds them known.
+const IDLE_WEIGHT_MAX: usize = 64;
+/// So many messages weigh as much as an empty model.
+const MESSAGES_A_WEIGHT: usize = 1000;
 
 impl User {
     /// A user whose mail is at `location`, with his rules. Touches no file.
@@ -75,11 +80,7 @@ impl User {
         let (process, hooks) = (self.process.clone(), self.hooks.clone());
         let mailbox = Rc::new(Mailbox::new(process, &root, control, index, hooks, self.saving));
         mailbox.state.borrow_mut().validities = Some(self.control().into());
-        if mailboxes.iter().filter(|open| open.is_idle()).count() >= IDLE_MODELS_MAX {
-            let idle = mailboxes.iter().enumerate().filter(|(_, open)| open.is_idle());
-            let oldest = idle.min_by_key(|(_, open)| open.used).map(|(index, _)| index);
-            oldest.map(|oldest| mailboxes.swap_remove(oldest));
-        }
+        make_room(&mut mailboxes);
         mailboxes.reserve_exact(1);
         mailboxes.push(Open { mailbox: Rc::clone(&mailbox), used: now.instant });
         Ok(mailbox)
@@ -131,7 +132,24 @@ impl User {
     }
 }
 
+/// Lets go of those that are idle for longest, where there are too many.
+fn make_room(mailboxes: &mut Vec<Open>) {
+    let mut idle = mailboxes.iter().filter(|open| open.is_idle()).count();
+    let mut weight: usize = mailboxes.iter().filter(|open| open.is_idle()).map(Open::weight).sum();
+    while idle >= IDLE_MODELS_MIN && weight >= IDLE_WEIGHT_MAX {
+        let all = mailboxes.iter().enumerate().filter(|(_, open)| open.is_idle());
+        let Some((oldest, _)) = all.min_by_key(|(_, open)| open.used) else { break };
+        weight -= mailboxes.swap_remove(oldest).weight();
+        idle -= 1;
+    }
+}
+
 impl Open {
+    /// What its memory is, with 1 for that of an empty one.
+    fn weight(&self) -> usize {
+        1 + self.mailbox.state.borrow().model.messages.all().len() / MESSAGES_A_WEIGHT
+    }
+
     fn is_idle(&self) -> bool {
         Rc::strong_count(&self.mailbox) == 1
     }
