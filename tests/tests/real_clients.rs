@@ -71,6 +71,7 @@ import imaplib, poplib, sys
 host, imap, pop3 = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 m = imaplib.IMAP4(host, imap)
 assert m.login('alice', 'secret')[0] == 'OK'
+assert m.enable('X-NOTHING')[0] == 'OK'
 assert m.select('INBOX') == ('OK', [b'2'])
 kind, data = m.fetch('1', '(UID FLAGS RFC822.SIZE BODY.PEEK[])')
 sys.stdout.buffer.write(data[0][1])

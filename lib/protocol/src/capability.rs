@@ -15,11 +15,11 @@ pub enum Plaintext {
 pub const IMAP: &str =
     "IMAP4rev1 LITERAL+ ID IDLE NAMESPACE UNSELECT CHILDREN ENABLE SPECIAL-USE UIDPLUS MULTIAPPEND MOVE";
 
-/// IMAP, to a stranger.
+/// IMAP, to a stranger. Some clients never ask again, so it has what they look for before they use it.
 pub fn imap_login(plaintext: Plaintext) -> &'static str {
     match plaintext {
-        Plaintext::Allowed => "IMAP4rev1 LITERAL+ SASL-IR ID AUTH=PLAIN AUTH=LOGIN",
-        Plaintext::Refused => "IMAP4rev1 LITERAL+ SASL-IR ID LOGINDISABLED",
+        Plaintext::Allowed => "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE AUTH=PLAIN AUTH=LOGIN",
+        Plaintext::Refused => "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE LOGINDISABLED",
     }
 }
 

@@ -18,7 +18,7 @@ fn greeting_has_the_capabilities() {
     imap(Plaintext::Allowed).greet(&mut out);
     assert_eq!(
         String::from_utf8(out).unwrap(),
-        "* OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID AUTH=PLAIN AUTH=LOGIN] Mail server ready.\r\n"
+        "* OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE AUTH=PLAIN AUTH=LOGIN] Mail server ready.\r\n"
     );
 }
 
