@@ -273,6 +273,8 @@ impl Fetch<'_> {
         result: Result<Option<T>, store::Error>,
     ) -> Result<Option<T>, Stop> {
         match result {
+            // Somebody has deleted it all.
+            Err(error @ store::Error::NoSuchMailbox(_)) => Err(error.into()),
             Err(error) if error.reach() > Reach::Command => Err(error.into()),
             Err(error) => {
                 self.complain(uid, &error);

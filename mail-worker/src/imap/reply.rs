@@ -130,6 +130,7 @@ pub(crate) fn is_worth_logging(error: &Error) -> bool {
         | Error::Locked
         | Error::InUse
         | Error::ReadOnly
+        | Error::Replaced
         | Error::Refused(_) => false,
         Error::Io { source, .. } => source.raw_os_error() != Some(Errno::ENAMETOOLONG as i32),
         _ => true,
