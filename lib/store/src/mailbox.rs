@@ -100,7 +100,7 @@ impl Mailbox {
     }
 
     /// Opens a view. To be called when `sync` is done: the view knows what the model knows, and is told of no change.
-    /// `ReadWrite` takes the recent messages. If messages wait in new/, the next `sync` moves them.
+    /// `ReadWrite` takes the recent messages; those that wait in new/ with the next `sync`, which moves them.
     pub fn view(self: &Rc<Self>, access: Access) -> View {
         View::new(self.clone(), access)
     }

@@ -35,7 +35,7 @@ const VERBATIM: u8 = 2;
 pub(crate) const SEEN: u8 = 4;
 /// We renamed it since the running scan began: what the scan says of it may be old.
 pub(crate) const TOUCHED: u8 = 8;
-/// It came by new/, and nobody was told of it as recent.
+/// It came by new/, and nobody was told of it as recent. Who moves it to cur/ has the right to be.
 pub(crate) const RECENT: u8 = 16;
 /// The uidlist has no record of it.
 pub(crate) const UNLISTED: u8 = 32;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use slotmap::{SlotMap, new_key_type};
 
 use crate::flags::Extra;
-use crate::messages::{Entry, Full, GONE, Messages, Place, RECENT};
+use crate::messages::{Entry, Full, GONE, IN_NEW, Messages, Place, RECENT};
 use crate::{Access, Expunges, Flag, Status, Uid, Update, filename};
 
 new_key_type! {
@@ -65,9 +65,12 @@ impl Model {
 
     /// A message has another place or info on disk now.
     pub(crate) fn rename(&mut self, uid: Uid, place: Place, info: Option<&[u8]>) -> Result<(), Full> {
-        let Some(before) = self.messages.entry(uid).map(|entry| entry.flags) else { return Ok(()) };
+        let Some(&before) = self.messages.entry(uid) else { return Ok(()) };
         self.messages.rename(uid, place, info)?;
-        if before != filename::flags(info) {
+        if before.place() == Place::New && place == Place::Cur {
+            self.claim(uid);
+        }
+        if before.flags != filename::flags(info) {
             let revision = self.change();
             if let Some(entry) = self.messages.entry_mut(uid) {
                 entry.modified = revision;
@@ -88,9 +91,27 @@ impl Model {
         }
     }
 
+    /// It was we who moved a message out of new/: a view that knows of it and may write has it as recent now.
+    fn claim(&mut self, uid: Uid) {
+        let Some(entry) = self.messages.entry_mut(uid).filter(|entry| entry.bits & RECENT != 0) else {
+            return;
+        };
+        let mut told = self.views.values_mut();
+        if let Some(told) = told.find(|told| told.access == Access::ReadWrite && uid.get() <= told.up_to) {
+            entry.bits &= !RECENT;
+            let at = told.recent.partition_point(|&recent| recent < uid);
+            told.recent.insert(at, uid);
+        }
+    }
+
     /// From now on views may know of all that is here.
     pub(crate) fn publish(&mut self) {
-        self.published = self.highest();
+        self.publish_to(self.highest());
+    }
+
+    /// From now on views may know of the messages up to this UID.
+    pub(crate) fn publish_to(&mut self, uid: u32) {
+        self.published = self.published.max(uid);
     }
 
     /// Forgets all messages, for another UIDVALIDITY. All views are lost.
@@ -174,6 +195,7 @@ impl Model {
             !told.gone.is_empty()
                 || self.messages.has_gone()
                 || told.up_to < self.published
+                || told.access == Access::ReadWrite && count(told.recent.len()) != told.recent_told
                 || told.revision < self.revision
                 || told.keywords != keywords,
         )
@@ -321,12 +343,13 @@ impl Model {
     }
 }
 
-/// Tells a view of the messages up to a UID. A view that may write takes the recent ones for its own.
+/// Tells a view of the messages up to a UID. A view that may write takes the recent ones for its own, but not what is in
+/// new/: there another process may take it first.
 fn tell_new(messages: &mut Messages, told: &mut Told, up_to: u32) {
     if told.access == Access::ReadWrite {
         let new = messages.starting_mut(told.up_to.saturating_add(1)).iter_mut();
-        for entry in new.take_while(|entry| entry.uid.get() <= up_to).filter(|entry| entry.bits & RECENT != 0)
-        {
+        let known = new.take_while(|entry| entry.uid.get() <= up_to);
+        for entry in known.filter(|entry| entry.bits & (RECENT | IN_NEW) == RECENT) {
             entry.bits &= !RECENT;
             told.recent.push(entry.uid);
         }

@@ -8,8 +8,8 @@
 //!           then Records and Apply again: what others wrote before we had it
 //! Sort      the other files, by their arrival
 //! Assign    they get the next UIDs
-//! Write     to the list; then views may know of them
-//! Move      new/ to cur/, if somebody may be told that they are recent
+//! Write     to the list
+//! Move      new/ to cur/, if somebody may be told that they are recent; then views may know of them
 //! Settle    what was not seen is expunged, if we can be sure
 //! Keywords  read their names, and which messages have those that have no letter
 //! ```
@@ -391,13 +391,15 @@ impl State {
         sync.listed = Vec::new();
         self.list = sync.list;
         self.model.next_uid = self.model.next_uid.max(sync.next_uid).max(1);
-        self.model.publish();
         sync.rewrite |= self.has_unlisted();
         sync.moves = self.model.has_writer();
         if sync.lock.is_some() {
             return Ok(Turn::Next(Phase::Sort(0, Vec::new())));
         }
         let moves = sync.moves && self.any(IN_NEW);
+        if !moves {
+            self.model.publish();
+        }
         let idle = sync.scan.strangers.all_assigned() && !sync.rewrite && !moves;
         Ok(Turn::Next(if idle { Phase::Settle } else { Phase::Lock }))
     }
@@ -419,6 +421,7 @@ impl State {
             }
             // All that needs no lock goes on.
             Attempt::Busy => {
+                self.model.publish();
                 let open = !mem::replace(&mut sync.reaped, true) && self.expunge_unseen(self.quiet(sync)?);
                 let age = now.instant.saturating_duration_since(sync.began.instant);
                 let doubt = mem::take(&mut self.doubt);

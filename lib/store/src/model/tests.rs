@@ -22,7 +22,7 @@ fn model(count: u32) -> Model {
 fn add(model: &mut Model) {
     let new = uid(model.next_uid);
     let base = format!("{new}.x");
-    let name = Name { place: Place::New, base: base.as_bytes(), info: None };
+    let name = Name { place: Place::Cur, base: base.as_bytes(), info: Some(b"2,") };
     model.messages.push(new, name, RECENT).unwrap();
     model.next_uid += 1;
     model.publish();

@@ -32,12 +32,16 @@ impl State {
         budget: &mut Budget,
     ) -> Result<Turn, Error> {
         if !sync.moves {
+            self.model.publish();
             return Ok(Turn::Next(Phase::Settle));
         }
         let messages = self.model.messages.starting(from).iter();
         let waiting = messages.filter(|entry| entry.bits & (IN_NEW | GONE) == IN_NEW).map(|entry| entry.uid);
         let waiting: Vec<Uid> = waiting.take(budget.0 / MOVE + 1).collect();
-        let Some(&last) = waiting.last() else { return Ok(Turn::Next(Phase::Settle)) };
+        let Some(&last) = waiting.last() else {
+            self.model.publish();
+            return Ok(Turn::Next(Phase::Settle));
+        };
         let before = self.dirs.times()?;
         for uid in waiting {
             budget.take(MOVE);
@@ -62,6 +66,7 @@ impl State {
             sync.scan.times = after;
         }
         self.known.changed(before, after, now);
+        self.model.publish_to(last.get());
         let next = Phase::Move(last.get().saturating_add(1));
         Ok(if budget.take(1) { Turn::Next(next) } else { Turn::Pause(next) })
     }

@@ -323,7 +323,6 @@ impl State {
             self.list = Some(rewrite.finish(self.fsync)?);
         }
         self.model.messages.starting_mut(0).iter_mut().for_each(|entry| entry.bits &= !UNLISTED);
-        self.model.publish();
         Ok(Turn::Next(Phase::Move(0)))
     }
 

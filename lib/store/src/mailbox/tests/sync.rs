@@ -34,14 +34,63 @@ fn recent_messages_move_to_cur_for_one_who_may_write() {
     maildir.sync(&mailbox);
     assert_eq!((examine.recent(), maildir.ls("new")), (1, vec!["1.a".to_owned()]));
     let mut select = mailbox.view(Access::ReadWrite);
-    assert_eq!(select.recent(), 1);
-    assert!(maildir.tell(&mut select).is_empty());
+    assert_eq!(select.recent(), 0);
+    assert_eq!(maildir.tell(&mut select).recent, Some(1));
     assert_eq!((maildir.ls("new"), maildir.ls("cur")), (vec![], vec!["1.a:2,".to_owned()]));
     maildir.put("new/2.b");
     let update = maildir.tell(&mut select);
     assert_eq!((update.exists, update.recent), (Some(2), Some(2)));
     assert_eq!(contents(&select), [row(1, "1.a"), row(2, "2.b")]);
     assert_eq!(mailbox.view(Access::ReadWrite).recent(), 0);
+}
+
+/// Another process, with a client of its own, moves the message at any moment of our sync.
+#[test]
+fn a_message_is_recent_to_one_client_of_all_processes() {
+    for moment in 0.. {
+        let mut maildir = Maildir::new();
+        let mut ours = maildir.synced().view(Access::ReadWrite);
+        maildir.put("new/1.a");
+        maildir.write_list(&(maildir.list() + "1 :1.a\n"));
+        let mut last = Step::More;
+        for _ in 0..moment {
+            last = ours.mailbox().sync(maildir.now, 1).unwrap();
+            let _ = ours.update(Expunges::Tell).unwrap();
+        }
+        let theirs = !maildir.ls("new").is_empty();
+        if theirs {
+            maildir.mv("new/1.a", "cur/1.a:2,S");
+        }
+        maildir.wait(Duration::from_secs(2));
+        maildir.tell(&mut ours);
+        assert_eq!((ours.exists(), ours.recent()), (1, u32::from(!theirs)), "after {moment} turns");
+        if last == Step::Done(()) {
+            assert!(!theirs);
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_message_is_recent_to_who_moves_it_though_both_knew_of_it_before() {
+    let mut maildir = Maildir::new();
+    let mut first = maildir.synced().view(Access::ReadWrite);
+    let mut second = maildir.synced().view(Access::ReadWrite);
+    maildir.put("new/1.a");
+    maildir.write_list(&(maildir.list() + "1 :1.a\n"));
+    fs::write(maildir.at("dovecot-uidlist.lock"), "1:elsewhere").unwrap();
+    for view in [&mut first, &mut second] {
+        assert!(matches!(maildir.sync_once(view.mailbox()), Step::Busy { .. }));
+        let update = view.update(Expunges::Tell).unwrap();
+        assert_eq!((update.exists, update.recent), (Some(1), Some(0)));
+        assert!(!view.message(uid(1)).unwrap().recent && !view.behind());
+    }
+    maildir.rm("dovecot-uidlist.lock");
+    maildir.wait(crate::lock::RETRY);
+    assert_eq!(maildir.tell(&mut second).recent, Some(1));
+    assert_eq!(maildir.tell(&mut first).recent, None);
+    assert!(second.message(uid(1)).unwrap().recent);
+    assert_eq!((first.recent(), second.recent()), (0, 1));
 }
 
 #[test]
@@ -372,8 +421,8 @@ fn a_large_mailbox_is_read_in_small_turns() {
             assert!((500..2500).contains(&maildir.ls("cur").len()));
         }
     }
-    assert_eq!((maildir.ls("cur").len(), view.recent()), (3000, 3000));
-    assert!(view.update(Expunges::Tell).unwrap().is_empty());
+    assert_eq!(view.update(Expunges::Tell).unwrap().recent, Some(3000));
+    assert_eq!(maildir.ls("cur").len(), 3000);
 }
 
 #[test]
