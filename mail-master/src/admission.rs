@@ -18,6 +18,7 @@ use crate::children::Role;
 use crate::config::{self, ProtocolSettings};
 use crate::ledger::{Counting, Exceeded, Group};
 use crate::login_process::LoginKey;
+use crate::mail_process::Answers;
 use crate::master::{Master, Timer};
 use crate::person::{Person, Rules};
 use crate::pool::{Share, Wanted, WorkerKey};
@@ -173,7 +174,10 @@ impl Master {
         let settings = self.config.protocol(request.protocol).clone();
         let share = share_of(&reserved.person, &settings);
         if share == Share::Private {
-            return self.greet(key);
+            return match self.config.mail_command_answers(request.protocol) {
+                true => self.give(key, &request, &reserved),
+                false => self.greet(key),
+            };
         }
         let alone = self.quarantine.standing(&reserved.person.user, Instant::now()) != Standing::Good;
         let wanted = Wanted { protocol: request.protocol, generation: self.generation, share };
@@ -212,6 +216,21 @@ impl Master {
                 client: client.as_fd().try_clone_to_owned()?,
             }),
             _ => Err(std::io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// To a process of its own, which answers it: so a maildrop that cannot be opened is a login that fails.
+    fn give(&mut self, key: AdmissionKey, request: &Request, reserved: &Reserved) {
+        if !self.may_start_worker(request.protocol) {
+            return self.refuse(key, Refusal::Unavailable, "Too many mail processes, try again later");
+        }
+        match self.offer(key).and_then(|offer| self.start_private_worker(offer, Answers::Worker)) {
+            Ok(()) => self.handed_over(reserved.id),
+            Err(why) => {
+                error!("{}: {}: {why}", request.protocol, reserved.person.user);
+                self.children.failed(Role::Mail(request.protocol), Instant::now());
+                self.refuse_internal(key);
+            }
         }
     }
 
@@ -255,7 +274,7 @@ impl Master {
             warn!("a login says 'greeted' of request {request}, which it was not asked for");
             return;
         };
-        let started = self.offer(key).and_then(|offer| self.start_private_worker(offer));
+        let started = self.offer(key).and_then(|offer| self.start_private_worker(offer, Answers::Login));
         let Some(admission) = self.take_admission(key) else { return };
         if let (Err(why), Stage::Reserved(reserved)) = (started, admission.stage) {
             let protocol = admission.request.protocol;

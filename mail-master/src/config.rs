@@ -135,6 +135,12 @@ impl Config {
         let own = || (self.program("mail-worker"), Vec::new());
         self.protocol(protocol).mail_executable.0.clone().unwrap_or_else(own)
     }
+
+    /// Whether that program, where each client has its own process, answers the command that logged in: ours does, and
+    /// no other is expected to.
+    pub(crate) fn mail_command_answers(&self, protocol: Protocol) -> bool {
+        self.protocol(protocol).mail_executable.0.is_none()
+    }
 }
 
 impl ProtocolSettings {

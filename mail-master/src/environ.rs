@@ -289,6 +289,7 @@ const OURS: &[&str] = &[
     "MASTER_USER",
     "PROTOCOL",
     "IMAPLOGINTAG",
+    "ANSWER_LOGIN",
     "CONNECTION_ID",
     "PERSISTENT_MAIL_PROCESS",
     "LOG_TO_MASTER",

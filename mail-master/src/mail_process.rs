@@ -27,6 +27,15 @@ use crate::pool::{Share, Wanted, Worker, WorkerKey};
 use crate::spawn::Spawn;
 use expand::Variables;
 
+/// Who answers the command that logged in, where a client has its own process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// The login has: most programs know nothing of it.
+    Login,
+    /// The process itself.
+    Worker,
+}
+
 impl Master {
     /// Whether one more may be started now.
     pub(crate) fn may_start_worker(&self, protocol: Protocol) -> bool {
@@ -151,8 +160,11 @@ impl Master {
     }
 
     /// Starts a process for one client, on its descriptors 0 and 1, that is this client's user for good.
-    pub(crate) fn start_private_worker(&mut self, offer: Offer) -> io::Result<()> {
-        let environment = self.client_environment(&offer, true).map_err(io::Error::other)?;
+    pub(crate) fn start_private_worker(&mut self, offer: Offer, answers: Answers) -> io::Result<()> {
+        let mut environment = self.client_environment(&offer, true).map_err(io::Error::other)?;
+        if answers == Answers::Worker {
+            environment.set("ANSWER_LOGIN", "1").map_err(io::Error::other)?;
+        }
         let protocol = offer.request.protocol;
         let kind = Wanted { protocol, generation: self.generation, share: Share::Private };
         let settings = self.settings_of(&kind);

@@ -6,7 +6,7 @@ use protocol::imap::Tag;
 /// See above.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Greeting {
-    /// Handed over: the answer to the command that logged in. IMAP's has its tag.
+    /// The answer to the command that logged in. IMAP's has its tag.
     Answer(Option<Tag>),
     /// Nothing: whoever started us has said it.
     Nothing,
@@ -15,8 +15,8 @@ pub(crate) enum Greeting {
 }
 
 impl Greeting {
-    /// That of a client that the master handed over. None if the tag is none.
-    pub(crate) fn of_handed_over(environment: &Environment) -> Option<Self> {
+    /// That of a client whose login nobody has answered yet. None if the tag is none.
+    pub(crate) fn answer(environment: &Environment) -> Option<Self> {
         match environment.get("IMAPLOGINTAG") {
             Some(tag) => Some(Self::Answer(Some(Tag::new(tag)?))),
             None => Some(Self::Answer(None)),
@@ -24,7 +24,11 @@ impl Greeting {
     }
 
     /// That of the one client of a process.
-    pub(crate) fn of_single(environment: &Environment) -> Self {
-        if environment.is_set("LOGGED_IN") { Self::Nothing } else { Self::Welcome }
+    pub(crate) fn of_single(environment: &Environment) -> Option<Self> {
+        match environment.is_set("LOGGED_IN") {
+            true if environment.is_set("ANSWER_LOGIN") => Self::answer(environment),
+            true => Some(Self::Nothing),
+            false => Some(Self::Welcome),
+        }
     }
 }

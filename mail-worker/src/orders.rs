@@ -146,7 +146,7 @@ impl Worker {
         if self.by_id.contains_key(&id) {
             return Err(NotTaken::Twice);
         }
-        let greeting = Greeting::of_handed_over(environment).ok_or(NotTaken::Tag)?;
+        let greeting = Greeting::answer(environment).ok_or(NotTaken::Tag)?;
         let stream = Stream::socket(descriptor)?;
         let seat = self.seat(Some(id), environment, stream, greeting)?;
         self.by_id.insert(id, seat);
@@ -180,7 +180,8 @@ impl Worker {
         stream: Stream,
     ) -> Result<(), impl std::error::Error + use<>> {
         let id = environment.text("CONNECTION_ID").and_then(|id| id.parse().ok());
-        let seat = self.seat(id, environment, stream, Greeting::of_single(environment));
+        let greeting = Greeting::of_single(environment).ok_or(NotTaken::Tag);
+        let seat = greeting.and_then(|greeting| self.seat(id, environment, stream, greeting));
         seat.map(|seat| self.start(seat))
     }
 

@@ -24,7 +24,8 @@ fn site() -> Site {
 
 fn with_each(work: impl Fn(Server)) {
     for settings in [SHARED, PRIVATE] {
-        work(site().start(settings));
+        // A process that has said goodbye counts until it is gone.
+        work(site().start(&format!("{settings}mail_max_userip_connections = 10\n")));
     }
 }
 
@@ -187,12 +188,8 @@ fn a_locked_session_is_alone_where_processes_are_shared_and_where_they_are_not()
         let mut one = server.pop3_login("alice");
         assert_eq!(one.ask("DELE 1"), "+OK Marked to be deleted.");
         let mut two = server.pop3();
-        let mut answer = two.try_login("alice");
-        if settings == PRIVATE {
-            // There the login has said that it is logged in before its process begins.
-            answer = two.line();
-        }
-        assert_eq!(answer, "-ERR [IN-USE] The mailbox is in use by another session.");
+        // As the answer to PASS (RFC 1939, section 4).
+        assert_eq!(two.try_login("alice"), "-ERR [IN-USE] The mailbox is in use by another session.");
         let reply = imap.ask("STORE 1 +FLAGS (\\Deleted)");
         assert!(reply.status.starts_with("NO [INUSE] "), "{reply:?}");
         // A message that cannot go is not copied either.
@@ -212,6 +209,18 @@ fn a_locked_session_is_alone_where_processes_are_shared_and_where_they_are_not()
         imap.ask("EXPUNGE").ok();
         assert_eq!(left(&server), 2);
     }
+}
+
+#[test]
+fn who_has_no_maildrop_does_not_get_in() {
+    with_each(|server| {
+        let maildir = server.site.home("alice").join("Maildir");
+        fs::rename(&maildir, maildir.with_file_name("elsewhere")).unwrap();
+        fs::write(&maildir, "no directory").unwrap();
+        let mut pop3 = server.pop3();
+        assert_eq!(pop3.try_login("alice"), "-ERR [SYS/TEMP] The mailbox cannot be opened.");
+        assert!(pop3.rest().is_empty());
+    });
 }
 
 /// Answers of the worker and of Dovecot's own program to the same, on the same Maildir.
