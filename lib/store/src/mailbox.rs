@@ -117,9 +117,15 @@ impl Mailbox {
         state.keywords.names(state.model.messages.used()).collect()
     }
 
-    /// The keyword with this name, if there is one.
+    /// The keyword with this name, if there is one. For one that is not known, looks whether another process has made it.
     pub fn find_keyword(&self, name: &str) -> Option<Keyword> {
-        self.state.borrow().keywords.find(name)
+        let mut state = self.state.borrow_mut();
+        if state.keywords.find(name).is_none()
+            && let Err(error) = state.refresh_keywords(&mut Budget(usize::MAX))
+        {
+            log::warn!("{error}");
+        }
+        state.keywords.find(name)
     }
 
     /// The keyword with this name, made if there is none. `None` if it is no atom, the mailbox has

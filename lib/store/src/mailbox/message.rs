@@ -8,10 +8,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nix::errno::Errno;
 
 use crate::file::open_regular_with;
+use crate::flags::Extra;
 use crate::keywords::{self, append_changes};
 use crate::messages::{Entry, Place, SEEN, TOUCHED};
 use crate::mode::Creation;
 use crate::model::ViewKey;
+use crate::scan::Budget;
 use crate::sync::State;
 use crate::{Error, Flags, Link, Now, Uid, cache, dirs, filename};
 
@@ -82,6 +84,14 @@ impl Change {
             Change::Replace(new) => new,
         }
     }
+
+    /// Could it add or remove keywords that a message's name cannot bear?
+    fn may_touch_extra(self) -> bool {
+        match self {
+            Change::Add(flags) | Change::Remove(flags) => flags.extra() != Extra::NONE,
+            Change::Replace(_) => true,
+        }
+    }
 }
 
 impl State {
@@ -150,6 +160,10 @@ impl State {
         change: Change,
         now: Now,
     ) -> Result<Found<(Flags, Flags)>, Error> {
+        if change.may_touch_extra() {
+            // Another process may have changed those, and no name would say so.
+            self.refresh_keywords(&mut Budget(usize::MAX))?;
+        }
         let Some(&entry) = self.model.entry(key, uid) else { return Ok(Found::Gone) };
         let had = self.model.messages.flags(&entry);
         let flags = change.apply(had);

@@ -189,17 +189,38 @@ fn keywords_without_a_letter_are_like_any_other() {
     assert_eq!(fresh.mailbox().keywords().len(), 40);
 }
 
+/// As above, for keywords of which no name speaks.
+#[test]
+fn a_change_that_seems_to_be_none_is_made_where_another_has_changed_the_keywords() {
+    let maildir = Maildir::new();
+    maildir.put("cur/1.a:2,S");
+    let mut view = maildir.synced().view(Access::ReadWrite);
+    let mut other = maildir.synced().view(Access::ReadWrite);
+    let late = keyword_without_letter(&maildir, other.mailbox());
+    // What one process has made and set, the other can take away, though it has not looked since.
+    let set = other.store(uid(1), Change::Add(late), maildir.now).unwrap();
+    let Found::Here(both) = set else { panic!("{set:?}") };
+    assert_eq!(view.mailbox().find_keyword("k29"), late.keywords().next());
+    let seen = flags(&[Flag::Seen]);
+    assert_eq!(view.store(uid(1), Change::Remove(late), maildir.now).unwrap(), Found::Here(seen));
+    assert_eq!(other.store(uid(1), Change::Add(late), maildir.now).unwrap(), Found::Here(both));
+    assert_eq!(view.store(uid(1), Change::Replace(seen), maildir.now).unwrap(), Found::Here(seen));
+    let fresh = maildir.synced().view(Access::ReadOnly);
+    assert_eq!(fresh.message(uid(1)).unwrap().flags, seen);
+}
+
+/// The last of 30 keywords.
+fn keyword_without_letter(maildir: &Maildir, mailbox: &Mailbox) -> Flags {
+    let made = (0..30).map(|number| mailbox.keyword(&format!("k{number}"), maildir.now).unwrap());
+    let Some(Step::Done(Some(keyword))) = made.last() else { panic!("it was not made") };
+    Flags::NONE.with_keyword(keyword)
+}
+
 #[test]
 fn a_saved_message_has_its_keywords_without_letter() {
     let maildir = Maildir::new();
     let mailbox = maildir.synced();
-    let mut late = None;
-    for number in 0..30 {
-        let made = mailbox.keyword(&format!("k{number}"), maildir.now).unwrap();
-        let Step::Done(Some(keyword)) = made else { panic!("{made:?}") };
-        late = Some(keyword);
-    }
-    let flags = Flags::NONE.with_keyword(late.unwrap());
+    let flags = keyword_without_letter(&maildir, &mailbox);
     let mut save = mailbox.save();
     save.add(save.draft(maildir.now).unwrap(), flags, None).unwrap();
     assert!(matches!(save.commit(maildir.now, usize::MAX).unwrap(), Step::Done(_)));
