@@ -17,7 +17,7 @@ use crate::mode::Creation;
 use crate::model::Edition;
 use crate::{Error, Flags, Keyword, Now};
 
-pub(crate) use extra::{Extras, append, append_changes};
+pub(crate) use extra::{Extras, append, append_changes, carry};
 
 /// What the file says.
 #[derive(Debug, Default)]

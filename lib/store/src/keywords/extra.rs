@@ -15,7 +15,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -305,6 +305,21 @@ pub(crate) fn append(dir: &Path, lines: &[u8]) -> io::Result<()> {
         return file.write_all(&[gap, lines].concat());
     }
     Err(io::ErrorKind::ResourceBusy.into())
+}
+
+/// Gives another mailbox, in which the messages have the same UIDs, what the file says. Each directory with its
+/// UIDVALIDITY.
+pub(crate) fn carry((from, before): (&Path, u32), (to, after): (&Path, u32)) -> Result<(), Error> {
+    let (from, mut text) = (path(from), Vec::new());
+    let file = match open_regular(&from) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file.map_err(Error::io("open", &from))?,
+    };
+    file.take(FILE_MAX).read_to_end(&mut text).map_err(Error::io("read", &from))?;
+    match text.strip_prefix(format!("1 V{before}\n").as_bytes()) {
+        Some(lines) => replace(to, &[format!("1 V{after}\n").as_bytes(), lines].concat()),
+        None => Ok(()),
+    }
 }
 
 /// Nobody writes the file anew as often.

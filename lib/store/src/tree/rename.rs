@@ -1,24 +1,25 @@
-//! Giving a mailbox another name, with all below it; and INBOX's messages another mailbox.
+//! Giving a mailbox another name, with all below it. INBOX keeps its own: see [`inbox`].
 //!
 //! In a Maildir++ those below go first and the mailbox itself last, each in one piece: if that is interrupted, doing it
 //! again completes it. Their UIDs and UIDVALIDITY go with them.
 
+mod inbox;
+
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use nix::dir::OwningIter;
 
 use super::levels;
-use crate::file::open_regular;
 use crate::list::{Listing, entries};
 use crate::lock::{Attempt, Lock, RETRY, Waiting};
-use crate::mode::Creation;
 use crate::name::Name;
 use crate::scan::Budget;
 use crate::{Error, Layout, Now, Step, User, dirs};
+use inbox::Inbox;
 
 /// A renaming under way.
 pub struct Renaming<'a> {
@@ -45,15 +46,11 @@ enum Stage {
     Look(Box<Listing>),
     /// These, from the last to the first.
     Move(Vec<OsString>),
-    Inbox,
-    /// Files of INBOX, by directory.
-    Files(Vec<(&'static str, OwningIter)>, Vec<(&'static str, OsString)>),
+    Inbox(Box<Inbox>),
 }
 
 /// What moving costs, where reading a name costs 1.
 const MOVE: usize = 50;
-const MOVE_FILE: usize = 10;
-const KEYWORDS_MAX: u64 = 64 * 1024;
 
 impl Place {
     fn of(name: &Name<'_>, user: &User) -> Place {
@@ -90,7 +87,7 @@ impl<'a> Renaming<'a> {
         }
         let [from_place, to_place] = [from, to].map(|name| Place::of(name, user));
         let stage = match user.location.layout {
-            _ if from.is_inbox() => Stage::Inbox,
+            _ if from.is_inbox() => Stage::Inbox(Box::new(Inbox::Create)),
             Layout::MaildirPlusPlus => Stage::Find(entries(&user.location.root)?, Vec::new()),
             Layout::Fs if !from_place.root.is_dir() => return Err(Error::NoSuchMailbox(from_place.root)),
             Layout::Fs => Stage::Look(Box::new(Listing::new(&user.location))),
@@ -149,31 +146,9 @@ impl<'a> Renaming<'a> {
                         left.pop();
                     }
                 }
-                Stage::Inbox => {
-                    self.user.create(self.to.name.as_bytes(), now)?;
-                    copy_keywords(self.from.lists(), self.to.lists())?;
-                    let read = |dir| Ok(entries(&self.from.root.join(dir))?.map(|names| (dir, names)));
-                    let reading = ["new", "cur"].into_iter().map(read).collect::<Result<Vec<_>, Error>>()?;
-                    self.stage = Stage::Files(reading.into_iter().flatten().collect(), Vec::new());
-                }
-                Stage::Files(reading, found) => {
-                    let Some((dir, names)) = reading.last_mut() else {
-                        return self.move_files(&mut budget);
-                    };
-                    if !budget.take(1) {
-                        return Ok(Step::More);
-                    }
-                    match names.next() {
-                        Some(entry) => {
-                            let from = self.from.root.join(*dir);
-                            let entry = entry.map_err(|errno| Error::io("read", &from)(errno.into()))?;
-                            let name = entry.file_name().to_bytes();
-                            if name.first() != Some(&b'.') {
-                                found.push((*dir, OsStr::from_bytes(name).to_owned()));
-                            }
-                        }
-                        None => drop(reading.pop()),
-                    }
+                Stage::Inbox(inbox) => {
+                    let Renaming { user, from, to, waiting, .. } = self;
+                    return inbox.step(user, (from, to), waiting, now, &mut budget);
                 }
             }
         }
@@ -223,28 +198,6 @@ impl<'a> Renaming<'a> {
             fs::symlink_metadata(lists.join("dovecot-uidlist.lock")).is_ok()
         })
     }
-
-    /// INBOX's messages. Those that went meanwhile are gone, and what comes meanwhile stays.
-    fn move_files(&mut self, budget: &mut Budget) -> Result<Step<()>, Error> {
-        let Stage::Files(_, left) = &mut self.stage else { return Ok(Step::Done(())) };
-        while let Some((dir, name)) = left.last() {
-            if !budget.take(MOVE_FILE) {
-                return Ok(Step::More);
-            }
-            let [from, to] = [&self.from, &self.to].map(|place| place.root.join(dir).join(name));
-            match dirs::rename(&from, &to).map_err(io::Error::from) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::io("move", &from)(error));
-                }
-                _ => drop(left.pop()),
-            }
-        }
-        for dir in ["new", "cur"] {
-            self.user.sync_directory(&self.to.root.join(dir))?;
-            self.user.sync_directory(&self.from.root.join(dir))?;
-        }
-        Ok(Step::Done(()))
-    }
 }
 
 /// The lock of a mailbox, if it is one that anybody can have locked; `None` if somebody has.
@@ -286,20 +239,6 @@ fn shift(user: &User, from: &Place, to: &Place, mut lock: Option<Lock>, now: Now
         lock.moved_to(to.lists());
     }
     Ok(())
-}
-
-/// The messages bear the letters of INBOX's keywords.
-fn copy_keywords(from: &Path, to: &Path) -> Result<(), Error> {
-    let (from, to) = (from.join("dovecot-keywords"), to.join("dovecot-keywords"));
-    let mut text = Vec::new();
-    let file = match open_regular(&from) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        file => file.map_err(Error::io("open", &from))?,
-    };
-    file.take(KEYWORDS_MAX).read_to_end(&mut text).map_err(Error::io("read", &from))?;
-    let write = |mut file: File| file.write_all(&text);
-    let dir = to.parent().unwrap_or(&to);
-    Creation::within(dir).new_file(&to).and_then(write).map_err(Error::io("write", &to))
 }
 
 /// File systems have no longer names.

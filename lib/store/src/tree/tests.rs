@@ -3,7 +3,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::rc::Rc;
 
 use super::*;
-use crate::{Location, Mailbox, Process, Saving, Step};
+use crate::{Access, Change, Expunges, Flags, Found, Location, Mailbox, Process, Saving, Step, Uid};
 
 struct Place {
     dir: tempfile::TempDir,
@@ -397,6 +397,41 @@ fn inbox_gives_its_messages_and_stays() {
         let status = place.open("INBOX").status();
         assert_eq!((status.messages, status.uid_validity, status.uid_next), (0, before, next));
         assert!(matches!(place.rename("INBOX", "Old/Mail"), Err(Error::AlreadyExists)));
+    }
+}
+
+#[test]
+fn what_is_kept_by_uid_goes_with_inboxes_messages() {
+    for layout in LAYOUTS {
+        let place = Place::new(layout);
+        let inbox = place.open("INBOX");
+        let lists = inbox.state.borrow().control().to_owned();
+        let list = lists.join("dovecot-uidlist");
+        (0..3).for_each(|number| place.deliver("INBOX", &format!("{number}.x")));
+        fs::write(&list, "3 V7 N12 G0123\n8 Pthe-id O2 :0.x\n9 :1.x\n").unwrap();
+        let inbox = place.open("INBOX");
+        let keywords = (0..30).map(|number| inbox.keyword(&format!("k{number}"), place.now).unwrap());
+        let Some(Step::Done(Some(late))) = keywords.collect::<Vec<_>>().pop() else { panic!("{layout}") };
+        let late = Flags::NONE.with_keyword(late);
+        let uid = |uid: u32| Uid(uid.try_into().unwrap());
+        let mut view = inbox.view(Access::ReadWrite);
+        place.open("INBOX");
+        view.update(Expunges::Tell).unwrap();
+        assert_eq!(view.store(uid(9), Change::Add(late), place.now).unwrap(), Found::Here(late));
+        place.rename("INBOX", "Old").unwrap();
+        let old = place.open("Old");
+        let view = old.view(Access::ReadOnly);
+        assert_eq!((view.uid(1), view.uid(2), view.uid(3)), (Some(uid(8)), Some(uid(9)), Some(uid(12))));
+        assert_eq!(view.message(uid(8)).unwrap().flags, Flags::NONE);
+        assert_eq!(view.message(uid(9)).unwrap().flags, late, "{layout}");
+        assert_eq!(old.find_keyword("k29"), late.keywords().next());
+        let mut records = old.pop3_records().unwrap();
+        assert_eq!(records.step(100).unwrap(), Step::More);
+        let Step::Done(records) = records.step(100).unwrap() else { panic!("{layout}") };
+        assert_eq!((records[0].uid, records[0].id.as_deref()), (uid(8), Some(&b"the-id"[..])));
+        let list = fs::read_to_string(old.state.borrow().control().join("dovecot-uidlist")).unwrap();
+        assert!(validity(&old) > 7 && !list.contains("G0123"), "{list}");
+        assert_eq!(place.open("INBOX").status().uid_next, 13);
     }
 }
 

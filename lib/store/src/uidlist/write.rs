@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Header, Progress, Reader, Record, Since};
 use crate::file::{Stamp, open_to_append};
 use crate::mode::Creation;
+use crate::scan::Budget;
 use crate::{Error, Uid};
 
 /// Writes a list anew, record by record.
@@ -51,15 +52,27 @@ impl Rewrite {
         next: u32,
         unknown: Unknown,
     ) -> Result<Rewrite, Error> {
+        // A list that can't be read has nothing to give.
+        let old = Reader::open(path).ok().flatten();
+        let more = old.as_ref().and_then(|old| old.header.as_ref()).map(|header| header.more.clone());
+        let header = Header { version: 3, uid_validity, next, more: more.unwrap_or_default() };
+        Rewrite::new(path, &header, old, unknown)
+    }
+
+    /// Starts a list at `path` with all the records of another one. Of its header only the next UID is taken: the rest
+    /// tells that mailbox from others.
+    pub(crate) fn of(other: Reader, path: &Path, uid_validity: u32) -> Result<Rewrite, Error> {
+        let next = other.header.as_ref().map_or(1, |header| header.next);
+        let header = Header { version: 3, uid_validity, next, more: Vec::new() };
+        Rewrite::new(path, &header, Some(other), Unknown::Keep)
+    }
+
+    fn new(path: &Path, header: &Header, old: Option<Reader>, unknown: Unknown) -> Result<Rewrite, Error> {
         let mut tmp = path.as_os_str().to_owned();
         tmp.push(".tmp");
         let tmp = PathBuf::from(tmp);
         let dir = path.parent().unwrap_or(Path::new("/"));
         let file = Creation::within(dir).replacement(&tmp).map_err(Error::io("create", &tmp))?;
-        // A list that can't be read has nothing to give.
-        let old = Reader::open(path).ok().flatten();
-        let more = old.as_ref().and_then(|old| old.header.as_ref()).map(|header| header.more.clone());
-        let header = Header { version: 3, uid_validity, next, more: more.unwrap_or_default() };
         let mut out = BufWriter::with_capacity(CHUNK, file);
         out.write_all(&header.line()).map_err(Error::io("write", &tmp))?;
         Ok(Rewrite { path: path.to_owned(), tmp, out, old, ahead: None, unknown, last: 0, records: 0 })
@@ -80,6 +93,17 @@ impl Rewrite {
             }
         }
         self.write(&Record { uid, keys: &keys, base })
+    }
+
+    /// Takes more of the old records. True when there are no others.
+    pub(crate) fn keep_some(&mut self, budget: &mut Budget) -> Result<bool, Error> {
+        while budget.take(1) {
+            match self.old_record() {
+                Some(old) => self.keep(&old)?,
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
     }
 
     /// Makes it the list. With `fsync`, not before it is on the disk.

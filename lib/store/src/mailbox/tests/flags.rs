@@ -212,7 +212,7 @@ fn a_change_that_seems_to_be_none_is_made_where_another_has_changed_the_keywords
 /// The last of 30 keywords.
 fn keyword_without_letter(maildir: &Maildir, mailbox: &Mailbox) -> Flags {
     let made = (0..30).map(|number| mailbox.keyword(&format!("k{number}"), maildir.now).unwrap());
-    let Some(Step::Done(Some(keyword))) = made.last() else { panic!("it was not made") };
+    let Some(Step::Done(Some(keyword))) = made.collect::<Vec<_>>().pop() else { panic!("it was not made") };
     Flags::NONE.with_keyword(keyword)
 }
 
