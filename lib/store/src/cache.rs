@@ -15,7 +15,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::mode::Creation;
 use crate::{Mailbox, Message, Step, Uid};
 
 use block::{Block, Draft, FULL, Head, VALUE_MAX};
@@ -237,12 +236,7 @@ impl Cache {
         let Some(path) = &self.path else { return Ok(()) };
         let mut disk = match self.disk.take() {
             Some(disk) => disk,
-            None => {
-                if let Some(dir) = path.parent().filter(|dir| !dir.is_dir()) {
-                    Creation::PRIVATE.directory(dir)?;
-                }
-                Disk::open_or_create(path, self.uid_validity)?
-            }
+            None => Disk::open_or_create(path, self.uid_validity)?,
         };
         let appended = disk.append(path, blocks);
         self.disk = Some(disk);

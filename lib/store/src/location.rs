@@ -84,6 +84,14 @@ impl Location {
         Ok(location)
     }
 
+    /// Where caches are, if not beside the mail.
+    pub(crate) fn index_root(&self) -> Option<&Path> {
+        match &self.index {
+            Index::At(index) => Some(index),
+            Index::Beside | Index::Nowhere => None,
+        }
+    }
+
     /// The same, with this separator between levels: `.` or `/`.
     pub fn separated_by(self, separator: u8) -> Result<Location, Error> {
         match separator {

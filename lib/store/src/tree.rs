@@ -99,10 +99,10 @@ impl User {
         root.join(format!("{ASIDE}.{}", String::from_utf8_lossy(&unique)))
     }
 
-    /// Puts a control directory out of the way whose mailbox went without us.
-    fn clear_control(&self, control: &Path, now: Now) -> Result<(), Error> {
-        match dirs::rename(control, &self.aside(self.control(), now)).map_err(io::Error::from) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("move", control)(error)),
+    /// Puts a directory below `root` out of the way whose mailbox went without us.
+    fn clear(&self, dir: &Path, root: &Path, now: Now) -> Result<(), Error> {
+        match dirs::rename(dir, &self.aside(root, now)).map_err(io::Error::from) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("move", dir)(error)),
             _ => Ok(()),
         }
     }
@@ -116,7 +116,7 @@ impl User {
             let mark = fresh.join("maildirfolder");
             creation.new_file(&mark).map_err(Error::io("create", &mark))?;
             if let Some(control) = name.control(&self.location) {
-                self.clear_control(&control, now)?;
+                self.clear(&control, self.control(), now)?;
                 creation.directory(&control).map_err(Error::io("create", &control))?;
                 self.new_list(&control, now)?;
             } else {

@@ -128,6 +128,13 @@ impl User {
         if let Some(control) = control.filter(|control| !control.is_dir()) {
             Creation::PRIVATE.directory(control).map_err(Error::io("create", control))?;
         }
+        // Here, and not when the first cache is written: the mailbox may be deleted by then.
+        if let Some(index) = self.location.index_root().and_then(|_| name.index(&self.location))
+            && !index.is_dir()
+            && let Err(error) = Creation::PRIVATE.directory(&index)
+        {
+            log::debug!("creating {}: {error}", index.display());
+        }
         Ok(())
     }
 }

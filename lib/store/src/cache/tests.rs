@@ -229,6 +229,16 @@ fn what_is_not_ours_is_left_alone() {
 }
 
 #[test]
+fn a_mailbox_that_is_deleted_meanwhile_stays_deleted() {
+    let site = Site::new(2);
+    let view = site.view();
+    let messages = all(&view);
+    fs::remove_dir_all(site.at("mail")).unwrap();
+    put(&view, &messages);
+    assert!(!site.at("mail").exists());
+}
+
+#[test]
 fn a_file_that_is_deleted_meanwhile_stays_deleted() {
     let site = Site::new(2);
     let view = site.view();

@@ -22,6 +22,8 @@ pub struct Deletion<'a> {
     user: &'a User,
     root: PathBuf,
     control: Option<PathBuf>,
+    /// Where its cache is, if not there.
+    index: Option<PathBuf>,
     waiting: Option<Box<Waiting>>,
     stage: Stage,
 }
@@ -48,6 +50,7 @@ impl<'a> Deletion<'a> {
         }
         let root = name.root(&user.location);
         let control = name.control(&user.location);
+        let index = user.location.index_root().and_then(|_| name.index(&user.location));
         let mut stage = Stage::Retire;
         if !user.is_mailbox(name)? {
             if user.location.layout == Layout::MaildirPlusPlus || !root.is_dir() {
@@ -56,7 +59,7 @@ impl<'a> Deletion<'a> {
             remove_level(&root)?;
             stage = Stage::Remove(Removal::default());
         }
-        Ok(Deletion { user, root, control, waiting: None, stage })
+        Ok(Deletion { user, root, control, index, waiting: None, stage })
     }
 
     /// A turn; `budget` bounds the names that it looks at.
@@ -84,6 +87,7 @@ impl<'a> Deletion<'a> {
                     let removal = self.retire(lock, now)?;
                     let mut dirs = vec![self.user.location.root.clone()];
                     dirs.extend(self.user.location.control.clone());
+                    dirs.extend(self.user.location.index_root().map(Path::to_owned));
                     self.stage = Stage::Sweep { dirs, reading: None, removal };
                 }
                 Stage::Sweep { dirs, reading, removal } => {
@@ -103,34 +107,44 @@ impl<'a> Deletion<'a> {
     fn retire(&self, mut lock: Lock, now: Now) -> Result<Removal, Error> {
         let user = self.user;
         let mut removal = Removal::default();
-        let aside = user.aside(&user.location.root, now);
-        let holds_lock = self.control.is_none();
-        match user.location.layout {
-            Layout::MaildirPlusPlus => {
-                dirs::rename(&self.root, &aside)
-                    .map_err(|errno| Error::io("delete", &self.root)(errno.into()))?;
-                if holds_lock {
-                    lock.moved_to(&aside);
-                }
-            }
-            Layout::Fs => empty(&self.root, &aside, holds_lock.then_some(&mut lock))?,
-        }
-        removal.add(aside);
+        let its_lock = self.control.is_none().then_some(&mut lock);
+        removal.add(self.put_aside(&self.root, &user.location.root, its_lock, now)?);
         user.forget_at(&self.root);
         if let Some(control) = &self.control {
-            let aside = user.aside(user.control(), now);
-            match user.location.layout {
-                Layout::MaildirPlusPlus => {
-                    dirs::rename(control, &aside)
-                        .map_err(|errno| Error::io("delete", control)(errno.into()))?;
-                    lock.moved_to(&aside);
-                }
-                Layout::Fs => empty(control, &aside, Some(&mut lock))?,
+            removal.add(self.put_aside(control, user.control(), Some(&mut lock), now)?);
+        }
+        if let (Some(index), Some(indexes)) = (&self.index, user.location.index_root())
+            && index.is_dir()
+        {
+            match self.put_aside(index, indexes, None, now) {
+                Ok(aside) => removal.add(aside),
+                // Nobody goes by a cache of another UIDVALIDITY.
+                Err(error) => log::warn!("{error}"),
             }
-            removal.add(aside);
         }
         user.sync_directory(&user.location.root)?;
         Ok(removal)
+    }
+}
+
+impl Deletion<'_> {
+    /// Takes a directory of the mailbox's, below `root`, out of the way; where to.
+    fn put_aside(
+        &self,
+        dir: &Path,
+        root: &Path,
+        lock: Option<&mut Lock>,
+        now: Now,
+    ) -> Result<PathBuf, Error> {
+        let aside = self.user.aside(root, now);
+        match self.user.location.layout {
+            Layout::MaildirPlusPlus => {
+                dirs::rename(dir, &aside).map_err(|errno| Error::io("delete", dir)(errno.into()))?;
+                lock.into_iter().for_each(|lock| lock.moved_to(&aside));
+            }
+            Layout::Fs => empty(dir, &aside, lock)?,
+        }
+        Ok(aside)
     }
 }
 

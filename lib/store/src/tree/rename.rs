@@ -37,6 +37,8 @@ struct Place {
     name: String,
     root: PathBuf,
     control: Option<PathBuf>,
+    /// Where its cache is, if not there.
+    index: Option<PathBuf>,
 }
 
 enum Stage {
@@ -59,6 +61,7 @@ impl Place {
             name: name.levels().join(&separator),
             root: name.root(&user.location),
             control: name.control(&user.location),
+            index: user.location.index_root().and_then(|_| name.index(&user.location)),
         }
     }
 
@@ -69,7 +72,8 @@ impl Place {
             path.push(more);
             PathBuf::from(path)
         };
-        Place { name: self.name.clone(), root: add(&self.root), control: self.control.as_ref().map(add) }
+        let [control, index] = [&self.control, &self.index].map(|dir| dir.as_ref().map(add));
+        Place { name: self.name.clone(), root: add(&self.root), control, index }
     }
 
     fn lists(&self) -> &Path {
@@ -228,17 +232,33 @@ fn shift(user: &User, from: &Place, to: &Place, mut lock: Option<Lock>, now: Now
     })?;
     user.forget_below(&from.root);
     user.forget_below(&to.root);
-    if let (Some(old), Some(new)) = (&from.control, &to.control)
-        && old.is_dir()
+    move_along(user, user.control(), (&from.control, &to.control), now)?;
+    if let Some(indexes) = user.location.index_root()
+        && let Err(error) = move_along(user, indexes, (&from.index, &to.index), now)
     {
-        levels(new.parent().unwrap_or(new))?;
-        user.clear_control(new, now)?;
-        dirs::rename(old, new).map_err(|errno| Error::io("rename", old)(errno.into()))?;
+        // What is there can be found out again.
+        log::warn!("{error}");
     }
     if let Some(lock) = &mut lock {
         lock.moved_to(to.lists());
     }
     Ok(())
+}
+
+/// Renames what a mailbox has elsewhere, below `root`.
+fn move_along(
+    user: &User,
+    root: &Path,
+    (old, new): (&Option<PathBuf>, &Option<PathBuf>),
+    now: Now,
+) -> Result<(), Error> {
+    let (Some(old), Some(new)) = (old, new) else { return Ok(()) };
+    if !old.is_dir() {
+        return Ok(());
+    }
+    levels(new.parent().unwrap_or(new))?;
+    user.clear(new, root, now)?;
+    dirs::rename(old, new).map_err(|errno| Error::io("rename", old)(errno.into()))
 }
 
 /// File systems have no longer names.

@@ -12,7 +12,8 @@ struct Place {
 }
 
 /// One of every layout.
-const LAYOUTS: [&str; 4] = ["", ":LAYOUT=fs", ":CONTROL=/control", ":LAYOUT=fs:CONTROL=/control"];
+const LAYOUTS: [&str; 5] =
+    ["", ":LAYOUT=fs", ":CONTROL=/control", ":LAYOUT=fs:CONTROL=/control", ":CONTROL=/control:INDEX=/index"];
 
 impl Place {
     fn new(more: &str) -> Place {
@@ -77,7 +78,7 @@ impl Place {
 }
 
 fn user(dir: &Path, more: &str) -> User {
-    let more = more.replace("/control", dir.join("control").to_str().unwrap());
+    let more = more.replace("=/", &format!("={}/", dir.display()));
     let location = format!("maildir:{}{more}", dir.join("mail").display());
     let location = Location::parse(&location, Path::new("/")).unwrap().separated_by(b'/').unwrap();
     // Hundreds of mailboxes come and go here, and no power fails.
@@ -432,6 +433,35 @@ fn what_is_kept_by_uid_goes_with_inboxes_messages() {
         let list = fs::read_to_string(old.state.borrow().control().join("dovecot-uidlist")).unwrap();
         assert!(validity(&old) > 7 && !list.contains("G0123"), "{list}");
         assert_eq!(place.open("INBOX").status().uid_next, 13);
+    }
+}
+
+#[test]
+fn what_a_mailbox_has_elsewhere_goes_with_it() {
+    for layout in [":INDEX=/index", ":LAYOUT=fs:INDEX=/index", ":LAYOUT=fs:CONTROL=/both:INDEX=/both"] {
+        let place = Place::new(layout);
+        let index = |name: &str| {
+            Name::parse(name.as_bytes(), &place.user.location).unwrap().index(&place.user.location)
+        };
+        let cache = |name: &str| index(name).unwrap().join("mail-cache");
+        for name in ["A", "A/B", "C"] {
+            place.create(name);
+            fs::create_dir_all(index(name).unwrap()).unwrap();
+            fs::write(cache(name), name).unwrap();
+        }
+        // One that is left of a mailbox which another program has deleted.
+        fs::create_dir_all(index("X").unwrap()).unwrap();
+        fs::write(cache("X"), "old").unwrap();
+        place.rename("A", "X").unwrap();
+        assert_eq!(fs::read_to_string(cache("X")).unwrap(), "A", "{layout}");
+        assert_eq!(fs::read_to_string(cache("X/B")).unwrap(), "A/B", "{layout}");
+        assert!(!index("A").unwrap().exists());
+        place.delete("X").unwrap();
+        assert!(!cache("X").exists() && cache("X/B").exists(), "{layout}");
+        place.delete("C").unwrap();
+        assert!(!index("C").unwrap().exists());
+        place.delete("X/B").unwrap();
+        assert!(place.names() == ["INBOX"] || place.names() == ["INBOX", "-X"]);
     }
 }
 
