@@ -109,8 +109,12 @@ impl Keywords {
                 (Some(to), _) => to,
                 (None, Some(name)) => match store::make_keyword(client, &self.to, name).await {
                     Ok(to) => Some(to),
-                    // A message is worth more than its keyword.
-                    Err(Stop::Command(Reply { code: Some(Code::Limit | Code::Cannot), .. })) => None,
+                    // A message is worth more than its keyword, which should go with it but need not.
+                    Err(Stop::Command(Reply { code: Some(Code::Limit | Code::Cannot), .. })) => {
+                        let to = self.to.path();
+                        log::info!("{client}copied without the keyword {name}: {} has no room", to.display());
+                        None
+                    }
                     Err(stop) => return Err(stop),
                 },
                 (None, None) => None,
