@@ -181,7 +181,7 @@ impl Save {
             }
         }
         if self.stage == Stage::Locked {
-            match state.catch_up(now, budget)? {
+            match state.catch_up(now, budget, self.letters.len() as u64)? {
                 Step::Done(()) => self.stage = Stage::Placing(0),
                 Step::More => return Ok(Step::More),
                 Step::Busy { retry_after } => return Ok(Step::Busy { retry_after }),

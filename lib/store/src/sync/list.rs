@@ -209,7 +209,7 @@ impl State {
         budget: &mut Budget,
     ) -> Result<Turn, Error> {
         if self.model.uid_validity == 0 {
-            self.model.uid_validity = self.next_validity(sync, now);
+            self.model.uid_validity = self.next_validity(sync.lock.is_some(), now);
         }
         for at in from..files.len() {
             if !budget.take(1) {
@@ -217,7 +217,11 @@ impl State {
             }
             let uid = NonZeroU32::new(self.model.next_uid).map(Uid).filter(|uid| uid.get() < u32::MAX);
             let Some(uid) = uid else {
-                return if sync.lock.is_some() { self.renumber(sync, now) } else { Err(self.too_large()) };
+                if sync.lock.is_none() {
+                    return Err(self.too_large());
+                }
+                self.renumber(now)?;
+                return Ok(Turn::Restart);
             };
             if let Some(&(_, index)) = files.get(at) {
                 sync.scan.strangers.assign(index, uid);
@@ -231,9 +235,9 @@ impl State {
         Ok(Turn::Next(Phase::Settle))
     }
 
-    /// One that no mailbox of this user had before, where we may write.
-    fn next_validity(&self, sync: &Sync, now: Now) -> u32 {
-        let validities = self.validities.as_deref().filter(|_| sync.lock.is_some());
+    /// One that no mailbox of this user had before, where we have the lock.
+    fn next_validity(&self, locked: bool, now: Now) -> u32 {
+        let validities = self.validities.as_deref().filter(|_| locked);
         let next = validities.and_then(|control| {
             let next = validity::next(control, now);
             next.inspect_err(|error| log::debug!("{error}")).ok()
@@ -241,16 +245,16 @@ impl State {
         next.unwrap_or_else(|| now.unix_seconds())
     }
 
-    /// There are no more UIDs (somebody wrote such a list, for nobody has had as many messages): they begin anew under
-    /// another UIDVALIDITY. All views are lost.
-    fn renumber(&mut self, sync: &Sync, now: Now) -> Result<Turn, Error> {
+    /// There are no more UIDs (somebody wrote such a list, for nobody has had as many messages): under the lock, they
+    /// begin anew with another UIDVALIDITY. All views are lost.
+    pub(super) fn renumber(&mut self, now: Now) -> Result<(), Error> {
         let path = self.list_path();
-        let validity = self.next_validity(sync, now).max(self.model.uid_validity.saturating_add(1));
+        let validity = self.next_validity(true, now).max(self.model.uid_validity.saturating_add(1));
         log::warn!("{} has no more UIDs to give: its messages get new ones", path.display());
         Rewrite::begin(&path, validity, 1, Unknown::Drop)?.finish(self.fsync)?;
         self.model.replace();
         self.list = None;
-        Ok(Turn::Restart)
+        Ok(())
     }
 
     fn too_large(&self) -> Error {

@@ -46,11 +46,15 @@ impl State {
         Ok(Step::Done(()))
     }
 
-    /// Under the lock: reads what others wrote to the list before, so that our UIDs come after theirs.
-    pub(crate) fn catch_up(&mut self, now: Now, budget: usize) -> Result<Step<()>, Error> {
+    /// Under the lock: reads what others wrote to the list before, so that our UIDs come after theirs; and sees to it that
+    /// so many are left.
+    pub(crate) fn catch_up(&mut self, now: Now, budget: usize, uids: u64) -> Result<Step<()>, Error> {
         if self.sync.is_none() {
             if self.is_list_current()? {
-                return Ok(Step::Done(()));
+                if uids <= u64::from(u32::MAX - self.model.next_uid) {
+                    return Ok(Step::Done(()));
+                }
+                self.renumber(now)?;
             }
             self.doubt = true;
         }

@@ -134,6 +134,20 @@ fn what_another_wrote_between_our_look_and_our_lock_is_read() {
 }
 
 #[test]
+fn where_no_uids_are_left_they_begin_anew() {
+    let maildir = Maildir::new();
+    maildir.put("cur/1.a:2,");
+    maildir.write_list("3 V7 N4294967294\n4294967290 :1.a\n");
+    let mailbox = maildir.synced();
+    assert_eq!(maildir.save(&mailbox, &["one"]), [4_294_967_294]);
+    assert_eq!(maildir.save(&mailbox, &["two", "three"]), [3, 4]);
+    assert!(mailbox.status().uid_validity > 7);
+    let numbers: Vec<u32> =
+        contents(&maildir.elsewhere().view(Access::ReadOnly)).iter().map(|row| row.0).collect();
+    assert_eq!(numbers, [1, 2, 3, 4]);
+}
+
+#[test]
 fn a_save_that_is_given_up_leaves_nothing() {
     let mut left = 0;
     for turns in 0.. {
