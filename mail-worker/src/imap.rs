@@ -4,7 +4,6 @@
 //! future of its own, in a box, that is gone when it is done: a client at rest costs what stands in [`Imap`].
 
 mod append;
-mod cache;
 mod capability;
 mod close;
 mod copy;

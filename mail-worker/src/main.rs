@@ -5,6 +5,7 @@
 //! path for all.
 #![deny(unsafe_code)]
 
+mod cache;
 mod client;
 mod environ;
 #[cfg(debug_assertions)]

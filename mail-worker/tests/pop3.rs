@@ -387,3 +387,21 @@ fn sizes_are_those_of_what_is_sent_however_odd_a_message_is() {
         assert!(body.len() == size || body.len() <= size + 2 && !text.ends_with('\n'), "{text:?}: {size}");
     }
 }
+
+#[test]
+fn sizes_that_took_a_look_are_remembered() {
+    let (scratch, environment) = scratch();
+    let home = scratch.home("alice", ALICE);
+    (10..20).for_each(|number| deliver(&home, &format!("{number}.x"), "Subject: x\n\nx\n"));
+    let stat = || {
+        let (answer, _) = talk(&scratch, &environment, "STAT\r\nQUIT\r\n");
+        answer.lines().nth(1).unwrap().to_owned()
+    };
+    let before = stat();
+    assert!(before.starts_with("+OK 13 "), "{before}");
+    // What is there now has another size, and nobody looks at it.
+    fs::write(home.join("Maildir/cur/15.x:2,"), "Subject: xyz\n\nxyz\n").unwrap();
+    assert_eq!(stat(), before);
+    fs::remove_file(home.join("Maildir/mail-cache")).unwrap();
+    assert_ne!(stat(), before);
+}

@@ -16,7 +16,8 @@ use store::{Cache, Change, Flag, Flags, Kind, Message, Reach, Uid};
 
 use super::reply::{Outcome, Reply, Stop};
 use super::selected::Selected;
-use super::{Imap, cache, flags, messages};
+use super::{Imap, flags, messages};
+use crate::cache;
 use crate::client::Client;
 use crate::session::Ending;
 use crate::source::Source;

@@ -15,7 +15,8 @@ use store::{Cache, Kind, Message, Reach, Uid, View};
 
 use super::reply::{Outcome, Reply, Stop};
 use super::selected::Selected;
-use super::{Imap, cache, messages};
+use super::{Imap, messages};
+use crate::cache;
 use crate::client::Client;
 use crate::session::Ending;
 use crate::source::Source;

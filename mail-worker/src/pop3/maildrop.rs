@@ -8,9 +8,13 @@ use std::num::NonZeroU32;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use store::{Access, Change, Error, Expunges, Flag, Flags, Found, Hold, Mailbox, Now, Pop3Record, Uid, View};
+use store::{
+    Access, Cache, Change, Error, Expunges, Flag, Flags, Found, Hold, Kind, Mailbox, Now, Pop3Record, Uid,
+    View,
+};
 
 use super::reply::Stop;
+use crate::cache;
 use crate::client::Client;
 use crate::source::Source;
 
@@ -101,15 +105,39 @@ impl Maildrop {
 
 // Sizes.
 impl Maildrop {
-    /// How many messages there are, and their size.
+    /// How many messages there are, and their size. What has to be found out for that, the mailbox's cache keeps.
     pub(super) async fn totals(&mut self) -> Result<(usize, u64), Stop> {
         let numbers = self.numbers();
+        let many = numbers.len() > cache::FEW as usize;
+        let mut cache = None;
         let mut total: u64 = 0;
-        for number in &numbers {
-            total = total.saturating_add(self.size(*number).await?);
+        for &number in &numbers {
+            let size = match self.known_size(number) {
+                Some(size) => size,
+                None if many => self.size_by(&mut cache, number).await?,
+                None => self.size(number).await?,
+            };
+            total = total.saturating_add(size);
             self.client.breathe().await?;
         }
+        cache::settle(cache, &self.client, self.view.mailbox()).await;
         Ok((numbers.len(), total))
+    }
+
+    async fn size_by(&mut self, place: &mut Option<Cache>, number: NonZeroU32) -> Result<u64, Stop> {
+        let uid = self.letter(number)?.uid;
+        let Some(message) = self.view.message(uid) else { return self.size(number).await };
+        let cache = cache::load(place, &self.client, self.view.mailbox()).await;
+        if let Some(size) = cache::size(cache, &message) {
+            self.view.remember_size(uid, size);
+            self.note_size(number, size.into());
+            return Ok(size.into());
+        }
+        let size = self.size(number).await?;
+        if let Ok(small) = u32::try_from(size) {
+            cache.put(Kind::Size, &message, &small.to_le_bytes());
+        }
+        Ok(size)
     }
 
     /// A message's size, found out if it must be. 0 for one that was gone before anybody could.
