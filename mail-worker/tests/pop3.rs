@@ -405,3 +405,34 @@ fn sizes_that_took_a_look_are_remembered() {
     fs::remove_file(home.join("Maildir/mail-cache")).unwrap();
     assert_ne!(stat(), before);
 }
+
+#[test]
+fn ids_that_would_be_the_same_are_told_apart_and_long_ones_are_shortened() {
+    let (scratch, mut environment) = scratch();
+    let home = scratch.home("alice", ALICE);
+    MESSAGES.iter().for_each(|(name, text)| deliver(&home, &format!("9{name}"), text));
+    let name = format!("7.{}", "x".repeat(100));
+    deliver(&home, &name, "X-UIDL: its-own\n\n");
+    deliver(&home, "8.x", "X-UIDL: its-own\n\n");
+    let mut uidl = |format: &str, reuse| {
+        environment.set("POP3_UIDL_FORMAT", format).unwrap();
+        if reuse {
+            environment.set("POP3_REUSE_XUIDL", "1").unwrap();
+        }
+        let input = "DELE 1\r\nUIDL 8\r\nRSET\r\nUIDL\r\nUIDL 8\r\nQUIT\r\n";
+        let (answer, log) = talk(&scratch, &environment, input);
+        let mut lines: Vec<&str> = answer.lines().skip(2).collect();
+        let one = lines.remove(0);
+        let ids: Vec<String> = lines[2..10].iter().map(|line| line[2..].to_owned()).collect();
+        assert_eq!((one, lines[11]), (format!("+OK 8 {}", ids[7]).as_str(), one), "{answer}{log}");
+        assert!(ids.iter().all(|id| (1..=70).contains(&id.len())), "{ids:?}");
+        assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), 8, "{ids:?}");
+        ids
+    };
+    let sums = uidl("%m", false);
+    assert_eq!(sums.iter().filter(|id| id.len() == 32).count(), 4, "{sums:?}");
+    let names = uidl("%f", false);
+    assert_eq!(names.iter().filter(|id| id.len() == 70).count(), 1, "{names:?}");
+    let own = uidl("%u", true);
+    assert_eq!(own.iter().filter(|id| id.starts_with("its-own")).count(), 2, "{own:?}");
+}

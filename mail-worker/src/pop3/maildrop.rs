@@ -33,6 +33,8 @@ pub(super) struct Maildrop {
     pub(super) uid_validity: u32,
     /// What another server said of messages, by UID.
     pub(super) records: Vec<Pop3Record>,
+    /// The unique ids in the order of the letters, where they had to be told apart; none of one that was gone.
+    pub(super) ids: Option<Vec<Option<Box<str>>>>,
 }
 
 /// One message.

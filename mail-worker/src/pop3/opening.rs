@@ -36,7 +36,18 @@ impl Maildrop {
         let tally = client.tally();
         tally.messages.set(letters.len().try_into().unwrap_or(u32::MAX));
         tally.size.set(letters.iter().filter_map(|letter| letter.size).sum());
-        Ok(Self { client, view, hold, mail, letters, last, last_before: last, uid_validity, records })
+        Ok(Self {
+            client,
+            view,
+            hold,
+            mail,
+            letters,
+            last,
+            last_before: last,
+            uid_validity,
+            records,
+            ids: None,
+        })
     }
 }
 

@@ -48,7 +48,23 @@ enum Change {
 
 /// RFC 1939: 1 to 70 printable characters.
 pub(super) fn is_valid(id: &[u8]) -> bool {
-    (1..=70).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+    (1..=LONGEST).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+}
+
+/// An id of printable characters as the RFC allows it: of one that is too long, the beginning and the MD5 of it all.
+pub(super) fn bounded(id: String) -> String {
+    match id.len() {
+        1..=LONGEST => id,
+        _ => {
+            let sum = md5(id.as_bytes());
+            let beginning = id.chars().take(LONGEST - 1 - sum.len());
+            beginning.chain(['-']).chain(sum.chars()).collect()
+        }
+    }
+}
+
+fn md5(bytes: &[u8]) -> String {
+    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Format {
@@ -58,6 +74,17 @@ impl Format {
 
     pub(super) fn needs_file_name(&self) -> bool {
         self.variables().any(|variable| variable == Variable::FileName)
+    }
+
+    /// Does each message get another id? Those of the same header may not, nor those of which only a part is taken.
+    pub(super) fn is_distinct(&self) -> bool {
+        self.0.iter().any(|part| match part {
+            Part::Variable { variable: Variable::Uid, width, fill, .. } => *fill || *width >= UID_WIDTH,
+            Part::Variable { variable: Variable::FileName, width, fill, changes } => {
+                (*fill || *width == usize::MAX) && changes.is_empty()
+            }
+            _ => false,
+        })
     }
 
     /// The id. What may not be in one becomes `_`.
@@ -164,7 +191,7 @@ impl Variable {
             Self::Uid => facts.uid.to_string(),
             Self::UidValidity => facts.uid_validity.to_string(),
             Self::FileName => String::from_utf8_lossy(&facts.file_name).into_owned(),
-            Self::HeaderSum => Md5::digest(&facts.header).iter().map(|byte| format!("{byte:02x}")).collect(),
+            Self::HeaderSum => md5(&facts.header),
         }
     }
 }
@@ -181,7 +208,10 @@ impl Change {
     }
 }
 
-const WIDEST: usize = 70;
+const LONGEST: usize = 70;
+const WIDEST: usize = LONGEST;
+/// Digits of the highest UID.
+const UID_WIDTH: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -215,6 +245,22 @@ mod tests {
             assert_eq!(fill(format), id, "{format}");
         }
         assert_eq!(fill("%m").len(), 32);
+    }
+
+    #[test]
+    fn ids_are_as_long_as_they_may_be() {
+        let (long, other) = ("x".repeat(71), "x".repeat(72));
+        let ids = [&long, &other].map(|id| bounded(id.clone()));
+        assert!(ids.iter().all(|id| is_valid(id.as_bytes()) && id.starts_with("xxxx")) && ids[0] != ids[1]);
+        assert_eq!(bounded("x".repeat(70)), "x".repeat(70));
+        assert!(is_valid(bounded(String::new()).as_bytes()));
+    }
+
+    #[test]
+    fn ids_that_may_be_the_same_are_known() {
+        let is_distinct = |format: &str| format.parse::<Format>().unwrap().is_distinct();
+        assert!(["%u", "%08Xu%08Xv", "%f", "%m%u", "%10u"].into_iter().all(is_distinct));
+        assert!(!["%m", "%1u", "%Lf", "%20f", "%8Xm"].into_iter().any(is_distinct));
     }
 
     #[test]
