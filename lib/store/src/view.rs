@@ -186,6 +186,12 @@ impl View {
         })
     }
 
+    /// Waits until the disk knows of what was expunged, too: else it may be there again after a loss of power. To be
+    /// called once for many.
+    pub fn seal_expunges(&self) -> Result<(), Error> {
+        self.mailbox.state.borrow_mut().sync_removed()
+    }
+
     /// Remembers RFC822.SIZE, as long as the model lives.
     pub fn remember_size(&self, uid: Uid, size: u32) {
         self.mailbox.state.borrow_mut().remember_size(uid, size);

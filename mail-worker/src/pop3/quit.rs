@@ -28,6 +28,9 @@ pub(super) async fn run(pop3: &mut Pop3) -> Outcome {
         }
         client.breathe().await?;
     }
+    if any {
+        pop3.maildrop.seal_expunges();
+    }
     // Before the answer: who has it may log in again.
     pop3.maildrop.release();
     if failed > 0 {

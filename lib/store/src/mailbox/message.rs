@@ -254,11 +254,15 @@ impl State {
     /// Removes a message. Returns its size, if its name says so.
     pub(crate) fn expunge(&mut self, key: ViewKey, uid: Uid, now: Now) -> Result<Found<Option<u64>>, Error> {
         self.may_change(key, now)?;
-        let size = self.message(key, uid).and_then(|message| message.file_size);
+        let Some(&entry) = self.model.entry(key, uid) else { return Ok(Found::Gone) };
+        let size = filename::number(self.model.messages.base(&entry), b'S');
         let before = self.dirs.times()?;
         let removed = self.on_file(key, uid, "remove", |path| fs::remove_file(path))?;
         Ok(match removed {
             Found::Here(()) => {
+                if !self.removed.contains(&entry.place()) {
+                    self.removed.push(entry.place());
+                }
                 self.changed(before, now)?;
                 self.model.messages.mark_gone(uid);
                 Found::Here(size)

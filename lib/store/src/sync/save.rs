@@ -2,6 +2,7 @@
 //! it waits for the lock, and begins anew when the save is over.
 
 use std::fs::{self, File};
+use std::mem;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
@@ -112,8 +113,7 @@ impl State {
             // The name in tmp/ may come back after a loss of power. Nobody minds.
             for place in [Place::New, Place::Cur] {
                 if letters.clone().any(|letter| letter.place == Some(place)) {
-                    let dir = self.dirs.dir(place);
-                    File::open(&dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", &dir))?;
+                    self.sync_directory(place)?;
                 }
             }
         }
@@ -143,6 +143,17 @@ impl State {
         }
         self.model.publish();
         Ok(uids)
+    }
+
+    /// Waits until the disk has what was removed as well.
+    pub(crate) fn sync_removed(&mut self) -> Result<(), Error> {
+        let removed = mem::take(&mut self.removed);
+        removed.into_iter().filter(|_| self.fsync).try_for_each(|place| self.sync_directory(place))
+    }
+
+    fn sync_directory(&self, place: Place) -> Result<(), Error> {
+        let dir = self.dirs.dir(place);
+        File::open(&dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", &dir))
     }
 
     /// Gives the lock back.

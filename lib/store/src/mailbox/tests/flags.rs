@@ -1,6 +1,7 @@
 //! Flags, keywords, opening, expunging.
 
 use super::*;
+use crate::messages::Place;
 use crate::{Change, Error, Keyword, Pop3Record};
 
 fn stored(view: &mut View, number: u32, change: Change, now: Now) -> Flags {
@@ -103,6 +104,22 @@ fn expunging_removes_the_file_and_tells_all() {
     assert_eq!(mine.mailbox().status().messages, 1);
     assert_eq!(other.update(Expunges::Tell).unwrap().expunged, [3, 1]);
     assert_eq!(maildir.tell(&mut mine).expunged, [3, 1]);
+}
+
+#[test]
+fn removals_are_sealed_once() {
+    let maildir = Maildir::new();
+    maildir.put_all(&["new/1.a", "cur/2.b:2,", "cur/3.c:2,"]);
+    let mut view = maildir.synced().view(Access::ReadWrite);
+    for number in 1..=3 {
+        assert_eq!(view.expunge(uid(number), maildir.now).unwrap(), Found::Here(()));
+    }
+    assert_eq!(view.mailbox().state.borrow().removed, [Place::New, Place::Cur]);
+    view.seal_expunges().unwrap();
+    assert!(view.mailbox().state.borrow().removed.is_empty());
+    // With nothing to seal nobody looks at the disk.
+    maildir.mv("cur", "elsewhere");
+    view.seal_expunges().unwrap();
 }
 
 #[test]
