@@ -28,6 +28,10 @@ pub trait Hook {
     /// A message of `size` bytes on disk was expunged by us; `None` where nobody knows its size.
     fn after_expunge(&self, _mailbox: &Mailbox, _uid: Uid, _size: Option<u64>) {}
 
+    /// A mailbox was deleted by us; its name is as on the wire. So many messages went with it, of so many bytes on disk
+    /// together, those included that a deletion left behind whose process died.
+    fn after_delete(&self, _name: &str, _messages: u64, _bytes: u64) {}
+
     /// A message's flags were changed by us.
     fn after_flags(&self, _mailbox: &Mailbox, _uid: Uid, _before: Flags, _after: Flags) {}
 }

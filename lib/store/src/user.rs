@@ -14,7 +14,7 @@ use crate::{Error, Hook, Listing, Location, Mailbox, Now, Process, Saving, Subsc
 pub struct User {
     pub(crate) process: Rc<Process>,
     pub(crate) location: Location,
-    hooks: Rc<[Box<dyn Hook>]>,
+    pub(crate) hooks: Rc<[Box<dyn Hook>]>,
     pub(crate) saving: Saving,
     /// Few: those that a client has open, and some that nobody has.
     mailboxes: RefCell<Vec<Open>>,

@@ -20,6 +20,8 @@ use crate::{Error, Layout, Now, Step, User, dirs};
 /// A deletion under way. Until it has said something other than `Busy`, nothing has happened.
 pub struct Deletion<'a> {
     user: &'a User,
+    /// As on the wire; none of what was no mailbox.
+    name: Option<String>,
     root: PathBuf,
     control: Option<PathBuf>,
     /// Where its cache is, if not there.
@@ -52,14 +54,16 @@ impl<'a> Deletion<'a> {
         let control = name.control(&user.location);
         let index = user.location.index_root().and_then(|_| name.index(&user.location));
         let mut stage = Stage::Retire;
+        let separator = char::from(user.location.separator).to_string();
+        let mut told = Some(name.levels().join(&separator));
         if !user.is_mailbox(name)? {
             if user.location.layout == Layout::MaildirPlusPlus || !root.is_dir() {
                 return Err(Error::NoSuchMailbox(root));
             }
             remove_level(&root)?;
-            stage = Stage::Remove(Removal::default());
+            (stage, told) = (Stage::Remove(Removal::default()), None);
         }
-        Ok(Deletion { user, root, control, index, waiting: None, stage })
+        Ok(Deletion { user, name: told, root, control, index, waiting: None, stage })
     }
 
     /// A turn; `budget` bounds the names that it looks at.
@@ -97,7 +101,14 @@ impl<'a> Deletion<'a> {
                     self.stage = Stage::Remove(std::mem::take(removal));
                 }
                 Stage::Remove(removal) => {
-                    return Ok(if removal.step(&mut budget) { Step::Done(()) } else { Step::More });
+                    if !removal.step(&mut budget) {
+                        return Ok(Step::More);
+                    }
+                    if let Some(name) = self.name.take() {
+                        let Removal { messages, bytes, .. } = *removal;
+                        self.user.hooks.iter().for_each(|hook| hook.after_delete(&name, messages, bytes));
+                    }
+                    return Ok(Step::Done(()));
                 }
             }
         }

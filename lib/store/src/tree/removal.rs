@@ -4,10 +4,11 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::dir::OwningIter;
 
+use crate::filename;
 use crate::list::entries;
 use crate::scan::Budget;
 
@@ -19,6 +20,10 @@ pub(super) struct Removal {
     reading: Option<OwningIter>,
     /// How often the innermost one was not empty at its end.
     missed: u8,
+    /// Of what was removed, files in new/ and cur/.
+    pub(super) messages: u64,
+    /// And their bytes.
+    pub(super) bytes: u64,
 }
 
 /// What removing a file costs, where reading a name costs 1.
@@ -66,12 +71,18 @@ impl Removal {
                 continue;
             }
             let inner = path.join(OsStr::from_bytes(name));
+            let size = if is_message(&inner) { size(&inner) } else { None };
             // Directories first say that they are none.
-            if fs::remove_file(&inner).is_err()
-                && fs::symlink_metadata(&inner).is_ok_and(|meta| meta.is_dir())
-            {
-                self.reading = None;
-                self.left.push(inner);
+            match fs::remove_file(&inner) {
+                Ok(()) => {
+                    self.messages += u64::from(size.is_some());
+                    self.bytes += size.unwrap_or(0);
+                }
+                Err(_) if fs::symlink_metadata(&inner).is_ok_and(|meta| meta.is_dir()) => {
+                    self.reading = None;
+                    self.left.push(inner);
+                }
+                Err(_) => {}
             }
         }
         true
@@ -90,4 +101,18 @@ impl Removal {
             _ => {}
         }
     }
+}
+
+/// Does it lie where messages do?
+fn is_message(path: &Path) -> bool {
+    let dir = path.parent().and_then(Path::file_name);
+    dir.is_some_and(|dir| dir == "new" || dir == "cur")
+}
+
+/// Its bytes on disk, if it is a file: by its name, or else by a look.
+fn size(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.as_bytes();
+    let (base, _) = filename::split(name);
+    let told = filename::number(base, b'S').filter(|_| name.first() != Some(&b'.'));
+    told.or_else(|| Some(fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?.len()))
 }

@@ -1,9 +1,10 @@
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::rc::Rc;
 
 use super::*;
-use crate::{Access, Change, Expunges, Flags, Found, Location, Mailbox, Process, Saving, Step, Uid};
+use crate::{Access, Change, Expunges, Flags, Found, Hook, Location, Mailbox, Process, Saving, Step, Uid};
 
 struct Place {
     dir: tempfile::TempDir,
@@ -192,6 +193,34 @@ fn a_name_that_is_made_again_has_another_uidvalidity() {
         seen.push(validity(&place.open("A")));
         assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{layout} {seen:?}");
         assert_eq!(seen.last(), Some(&4_000_000_001));
+    }
+}
+
+/// What it is told.
+struct Diary(Rc<RefCell<Vec<String>>>);
+
+impl Hook for Diary {
+    fn after_delete(&self, name: &str, messages: u64, bytes: u64) {
+        self.0.borrow_mut().push(format!("{name} had {messages} of {bytes}"));
+    }
+}
+
+#[test]
+fn what_went_with_a_mailbox_is_told() {
+    for layout in LAYOUTS {
+        let place = Place::new(layout);
+        let diary = Rc::default();
+        let hook = Box::new(Diary(Rc::clone(&diary)));
+        let user = User::new(Rc::clone(&place.user.process), place.user.location.clone(), vec![hook]);
+        let place = Place { user, ..place };
+        ["A", "A/B", "C"].iter().for_each(|name| place.create(name));
+        place.deliver("A", "1.x");
+        place.deliver("A", "2.x,S=1000");
+        place.deliver("A/B", "3.x");
+        fs::create_dir(place.open("A").path().join("cur/odd")).unwrap();
+        place.delete("A").unwrap();
+        place.delete("C").unwrap();
+        assert_eq!(*diary.borrow(), ["A had 2 of 1014", "C had 0 of 0"], "{layout}");
     }
 }
 
