@@ -106,14 +106,10 @@ impl Date {
     }
 }
 
-/// Four digits; two are taken as 1970 to 2069, for old clients.
+/// Four digits.
 fn year_of(digits: &[u8]) -> Option<u16> {
-    let value = super::cursor::decimal(digits).and_then(|value| u16::try_from(value).ok())?;
-    match digits.len() {
-        4 => Some(value),
-        2 => Some(if value < 70 { 2000 + value } else { 1900 + value }),
-        _ => None,
-    }
+    let value = super::cursor::decimal(digits)?;
+    u16::try_from(value).ok().filter(|_| digits.len() == 4)
 }
 
 impl DateTime {

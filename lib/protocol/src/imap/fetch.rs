@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::cursor::{Cursor, Parsed, bad};
+use super::cursor::{Cursor, Parsed, Word, bad};
 use super::response;
 
 /// One thing to be told of a message.
@@ -81,41 +81,50 @@ pub struct Partial {
 }
 
 impl FetchItem {
-    /// One item, a macro, or a list of items.
+    /// A macro, one item, or a list of items.
     pub(super) fn parse_all(cursor: &mut Cursor<'_>) -> Parsed<Vec<FetchItem>> {
-        let mut items = Vec::new();
         if cursor.peek() == Some(b'(') {
-            cursor.list(|cursor| FetchItem::parse(cursor, &mut items))?;
-        } else {
-            FetchItem::parse(cursor, &mut items)?;
+            let items = cursor.list(FetchItem::parse)?;
+            return if items.is_empty() { bad("Missing items to fetch") } else { Ok(items) };
         }
-        if items.is_empty() { bad("Missing items to fetch") } else { Ok(items) }
+        let mut ahead = *cursor;
+        if let Some(items) = FetchItem::of_macro(&ahead.word()) {
+            *cursor = ahead;
+            return Ok(items);
+        }
+        Ok(vec![FetchItem::parse(cursor)?])
     }
 
-    fn parse(cursor: &mut Cursor<'_>, items: &mut Vec<FetchItem>) -> Parsed<()> {
-        use FetchItem::{Body, BodyStructure, Envelope, Flags, InternalDate, Rfc822Size, Uid};
+    /// A macro stands alone, for these items.
+    fn of_macro(name: &Word) -> Option<Vec<FetchItem>> {
+        use FetchItem::{Body, Envelope, Flags, InternalDate, Rfc822Size};
+        Some(match name.as_bytes() {
+            b"ALL" => vec![Flags, InternalDate, Rfc822Size, Envelope],
+            b"FAST" => vec![Flags, InternalDate, Rfc822Size],
+            b"FULL" => vec![Flags, InternalDate, Rfc822Size, Envelope, Body],
+            _ => return None,
+        })
+    }
+
+    fn parse(cursor: &mut Cursor<'_>) -> Parsed<FetchItem> {
         let word = cursor.word();
         let bracket = cursor.peek() == Some(b'[');
-        match word.as_bytes() {
-            b"BODY" if bracket => items.push(Content::parse(cursor, false)?),
-            b"BODY.PEEK" if bracket => items.push(Content::parse(cursor, true)?),
+        Ok(match word.as_bytes() {
+            b"BODY" if bracket => Content::parse(cursor, false)?,
+            b"BODY.PEEK" if bracket => Content::parse(cursor, true)?,
             _ if bracket => return bad("Unknown item to fetch"),
-            b"ALL" => items.extend([Flags, InternalDate, Rfc822Size, Envelope]),
-            b"FAST" => items.extend([Flags, InternalDate, Rfc822Size]),
-            b"FULL" => items.extend([Flags, InternalDate, Rfc822Size, Envelope, Body]),
-            b"FLAGS" => items.push(Flags),
-            b"INTERNALDATE" => items.push(InternalDate),
-            b"RFC822.SIZE" => items.push(Rfc822Size),
-            b"ENVELOPE" => items.push(Envelope),
-            b"BODY" => items.push(Body),
-            b"BODYSTRUCTURE" => items.push(BodyStructure),
-            b"UID" => items.push(Uid),
-            b"RFC822" => items.push(Content::rfc822(SectionText::All, Label::Rfc822)),
-            b"RFC822.HEADER" => items.push(Content::rfc822(SectionText::Header, Label::Rfc822Header)),
-            b"RFC822.TEXT" => items.push(Content::rfc822(SectionText::Text, Label::Rfc822Text)),
+            b"FLAGS" => FetchItem::Flags,
+            b"INTERNALDATE" => FetchItem::InternalDate,
+            b"RFC822.SIZE" => FetchItem::Rfc822Size,
+            b"ENVELOPE" => FetchItem::Envelope,
+            b"BODY" => FetchItem::Body,
+            b"BODYSTRUCTURE" => FetchItem::BodyStructure,
+            b"UID" => FetchItem::Uid,
+            b"RFC822" => Content::rfc822(SectionText::All, Label::Rfc822),
+            b"RFC822.HEADER" => Content::rfc822(SectionText::Header, Label::Rfc822Header),
+            b"RFC822.TEXT" => Content::rfc822(SectionText::Text, Label::Rfc822Text),
             _ => return bad("Unknown item to fetch"),
-        }
-        Ok(())
+        })
     }
 }
 

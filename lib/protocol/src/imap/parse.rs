@@ -218,11 +218,8 @@ fn list(cursor: &mut Cursor<'_>) -> Parsed<Body> {
     Ok(Body::List { special_use, reference, pattern })
 }
 
-/// In parentheses, or, for old clients, one without.
+/// At least one, in parentheses.
 fn status_items(cursor: &mut Cursor<'_>) -> Parsed<Vec<StatusItem>> {
-    if cursor.peek() != Some(b'(') {
-        return status_item(cursor).map(|item| vec![item]);
-    }
     let items = cursor.list(status_item)?;
     if items.is_empty() { bad("Missing status items") } else { Ok(items) }
 }

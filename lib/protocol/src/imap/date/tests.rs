@@ -15,11 +15,10 @@ fn date_time(text: &str) -> Option<DateTime> {
 
 #[test]
 fn dates_of_clients_are_read() {
-    for text in ["1-Feb-1994", "01-feb-1994", "\"1-FEB-1994\"", "1-Feb-94"] {
+    for text in ["1-Feb-1994", "01-feb-1994", "\"1-FEB-1994\""] {
         assert_eq!(date(text), Date::new(1994, 2, 1), "{text}");
     }
     assert_eq!(date("29-Feb-2000"), Date::new(2000, 2, 29));
-    assert_eq!(date("1-Jan-05"), Date::new(2005, 1, 1));
 }
 
 #[test]
@@ -33,6 +32,7 @@ fn days_that_never_were_are_refused() {
         "1-Foo-2000",
         "1-Jan-20000",
         "1-Jan-200",
+        "1-Jan-05",
         "1 Jan 2000",
         "Jan-1-2000",
         "1-Jan",

@@ -26,6 +26,9 @@ fn macros_stand_for_their_items() {
     assert_eq!(items("fast"), Some(vec![Flags, InternalDate, Rfc822Size]));
     assert_eq!(items("ALL"), Some(vec![Flags, InternalDate, Rfc822Size, Envelope]));
     assert_eq!(items("FULL"), Some(vec![Flags, InternalDate, Rfc822Size, Envelope, Body]));
+    for alone in ["(ALL)", "(FAST UID)", "(UID FULL)", "ALL UID", "ALL[]"] {
+        assert_eq!(items(alone), None, "{alone}");
+    }
     assert_eq!(items("( UID  BODY BODYSTRUCTURE )"), Some(vec![Uid, Body, BodyStructure]));
 }
 
