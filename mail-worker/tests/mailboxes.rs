@@ -178,6 +178,21 @@ fn store_tells_both_sessions_once() {
 }
 
 #[test]
+fn flags_that_were_shown_are_not_told_again() {
+    let scratch = scratch();
+    let (_master, mut one, mut other) = two(&scratch);
+    ok(&mut one, "STORE 1:2 FLAGS.SILENT (\\Flagged)");
+    assert_eq!(
+        ok(&mut other, "FETCH 1 FLAGS"),
+        ["* 1 FETCH (FLAGS (\\Flagged))", "* 2 FETCH (FLAGS (\\Flagged))"]
+    );
+    ok(&mut one, "STORE 1 +FLAGS.SILENT (\\Seen)");
+    assert_eq!(ok(&mut other, "STORE 1 +FLAGS (\\Draft)"), ["* 1 FETCH (FLAGS (\\Flagged \\Seen \\Draft))"]);
+    assert_eq!(ok(&mut other, "NOOP"), [""; 0]);
+    assert_eq!(ok(&mut one, "NOOP"), ["* 1 FETCH (FLAGS (\\Flagged \\Seen \\Draft \\Recent))"]);
+}
+
+#[test]
 fn keywords_are_made_and_announced_before_they_are_seen() {
     let scratch = scratch();
     let (_master, mut one, mut other) = two(&scratch);

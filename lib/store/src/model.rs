@@ -51,8 +51,8 @@ struct Told {
     /// Recent for this client. Ascending. Read-only views look at the model's marks and have none.
     recent: Vec<Uid>,
     recent_told: u32,
-    /// Changes that the client made itself and knows of: the revision of each.
-    own: BTreeMap<Uid, u32>,
+    /// Changes that the client knows of, having made or seen them: the revision of each.
+    known: BTreeMap<Uid, u32>,
     keywords: Edition,
 }
 
@@ -172,7 +172,7 @@ impl Model {
             gone: Vec::new(),
             recent: Vec::new(),
             recent_told: 0,
-            own: BTreeMap::new(),
+            known: BTreeMap::new(),
             keywords,
         };
         tell_new(&mut self.messages, &mut told, self.published);
@@ -226,7 +226,7 @@ impl Model {
         }
         if told.revision < self.revision {
             for (index, entry) in self.messages.all().iter().enumerate() {
-                let foreign = told.own.get(&entry.uid) != Some(&entry.modified);
+                let foreign = told.known.get(&entry.uid) != Some(&entry.modified);
                 if entry.modified > told.revision && entry.uid.get() <= known && foreign {
                     let gone_before = told.gone.partition_point(|&gone| gone < entry.uid);
                     update.flags.push((count(index + gone_before + 1), entry.uid));
@@ -234,7 +234,7 @@ impl Model {
             }
             told.revision = self.revision;
         }
-        told.own = BTreeMap::new();
+        told.known = BTreeMap::new();
         self.caught_up = true;
         update.keywords = told.keywords != keywords;
         told.keywords = keywords;
@@ -245,9 +245,18 @@ impl Model {
     /// before. If that was not told, the message stays to be told.
     pub(crate) fn knows(&mut self, key: ViewKey, uid: Uid, before: u32) {
         let (Some(told), Some(entry)) = (self.views.get_mut(key), self.messages.entry(uid)) else { return };
-        if before <= told.revision || told.own.get(&uid) == Some(&before) {
-            told.own.insert(uid, entry.modified);
+        if before <= told.revision || told.known.get(&uid) == Some(&before) {
+            told.known.insert(uid, entry.modified);
             // A change by another must not bear the same revision.
+            self.caught_up = true;
+        }
+    }
+
+    /// The client has seen a message's flags, as they were at this revision.
+    pub(crate) fn shown(&mut self, key: ViewKey, uid: Uid, revision: u32) {
+        let (Some(told), Some(entry)) = (self.views.get_mut(key), self.messages.entry(uid)) else { return };
+        if told.revision < revision && entry.modified == revision {
+            told.known.insert(uid, revision);
             self.caught_up = true;
         }
     }

@@ -170,6 +170,11 @@ impl View {
         })
     }
 
+    /// The client has seen these flags: no need to tell it of them.
+    pub fn shown(&self, message: &Message) {
+        self.mailbox.state.borrow_mut().model.shown(self.key, message.uid, message.revision);
+    }
+
     /// Removes a message's file. All views, this one too, are told by their next update.
     pub fn expunge(&mut self, uid: Uid, now: Now) -> Result<Found<()>, Error> {
         self.may_write()?;

@@ -115,6 +115,9 @@ impl Fetch<'_> {
             response::fetch_end(out);
         });
         self.client.set_within(false);
+        if self.wanted.flags {
+            self.selected.view.shown(&looked.message);
+        }
         if let Some(source) = looked.source {
             self.buffer = source.into_buffer();
         }
@@ -315,7 +318,7 @@ impl Fetch<'_> {
             }
         };
         message.flags = flags;
-        Ok(!self.wanted.items.contains(&FetchItem::Flags))
+        Ok(!self.wanted.flags)
     }
 
     async fn item(&mut self, index: usize, looked: &mut Looked) -> Result<(), Stop> {

@@ -147,4 +147,5 @@ async fn store_one(
 fn write(client: &Client, view: &View, by: By, (number, uid): (u32, Uid), keywords: &[String]) {
     let Some(message) = view.message(uid) else { return };
     client.write(|out| flags::write_fetch(out, by, number, &message, keywords));
+    view.shown(&message);
 }

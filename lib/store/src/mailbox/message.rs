@@ -26,6 +26,8 @@ pub struct Message {
     pub flags: Flags,
     /// `\Recent`, in the view that was asked.
     pub recent: bool,
+    /// Of its flags.
+    pub(crate) revision: u32,
     /// RFC822.SIZE (line ends as CRLF), if known: from the name, from the uidlist, or remembered.
     pub size: Option<u32>,
     /// Size of the file, if its name says so.
@@ -111,6 +113,7 @@ impl State {
             uid: entry.uid,
             flags: self.model.messages.flags(entry),
             recent: self.model.is_recent(key, entry),
+            revision: entry.modified,
             size: Some(entry.size).filter(|&size| size != 0),
             file_size: filename::number(base, b'S'),
             name: cache::name(base),

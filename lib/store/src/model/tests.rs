@@ -105,6 +105,20 @@ fn ones_own_change_is_told_to_the_others_only() {
 }
 
 #[test]
+fn a_change_that_was_seen_is_not_told_and_one_after_it_is() {
+    let mut model = model(2);
+    let mine = model.open(Access::ReadWrite, E);
+    see(&mut model, 1);
+    see(&mut model, 2);
+    for number in [1, 2] {
+        let revision = model.messages.entry(uid(number)).unwrap().modified;
+        model.shown(mine, uid(number), revision);
+    }
+    model.rename(uid(2), Place::Cur, Some(b"2,")).unwrap();
+    assert_eq!(tell(&mut model, mine).flags, [(2, uid(2))]);
+}
+
+#[test]
 fn anothers_change_before_or_after_ones_own_is_told() {
     let mut model = model(2);
     let mine = model.open(Access::ReadWrite, E);
@@ -167,7 +181,7 @@ struct Client {
 proptest! {
     #[test]
     fn sequence_numbers_are_never_wrong(
-        steps in proptest::collection::vec((0_u8..7, 1_u32..40, 0_usize..3), 0..120)
+        steps in proptest::collection::vec((0_u8..8, 1_u32..40, 0_usize..3), 0..120)
     ) {
         let mut model = model(4);
         let keys: Vec<ViewKey> = (0..3).map(|_| model.open(Access::ReadOnly, E)).collect();
@@ -192,8 +206,14 @@ proptest! {
                         if was == had { client.flags.insert(uid(number), after.flags.into()); }
                     }
                 }
+                4 => {
+                    if let Some(&entry) = model.entry(key, uid(number)) {
+                        model.shown(key, uid(number), entry.modified);
+                        client.flags.insert(uid(number), entry.flags.into());
+                    }
+                }
                 _ => {
-                    let expunges = if step == 4 { Expunges::Hold } else { Expunges::Tell };
+                    let expunges = if step == 5 { Expunges::Hold } else { Expunges::Tell };
                     let update = model.update(key, expunges, E).unwrap();
                     for number in update.expunged { client.known.remove(number as usize - 1); }
                     if let Some(exists) = update.exists {

@@ -6,6 +6,8 @@ use protocol::imap::{Content, FetchItem};
 pub(super) struct Wanted {
     /// In the order asked for; each once, but for contents, of which there may be thousands.
     pub(super) items: Vec<FetchItem>,
+    /// FLAGS.
+    pub(super) flags: bool,
     /// The file's date.
     pub(super) date: bool,
     /// RFC822.SIZE.
@@ -32,6 +34,7 @@ impl Wanted {
         }
         let any = |test: fn(&FetchItem) -> bool| items.iter().any(test);
         Self {
+            flags: any(|item| *item == FetchItem::Flags),
             date: any(|item| *item == FetchItem::InternalDate),
             size: any(|item| *item == FetchItem::Rfc822Size),
             envelope: any(|item| *item == FetchItem::Envelope),
