@@ -4,6 +4,8 @@
 //! comments are removed, encoded words (RFC 2047) stay; a comment stands in for a missing name. A mailbox without name
 //! or host gets `MISSING_MAILBOX` or `MISSING_DOMAIN`, as NIL there would mean a group, and as Dovecot does.
 
+use crate::envelope::is_address_field;
+use crate::header::{Field, HEADER_MAX};
 use crate::nstring::{write_nstring, write_string};
 use crate::value::{is_blank, split_comment, unquote};
 use memchr::memchr;
@@ -20,6 +22,25 @@ pub(crate) fn write_addresses(value: &[u8], out: &mut Vec<u8>) -> Range<usize> {
     }
     out.extend_from_slice(if out.len() > start { b")" } else { b"NIL" });
     start..out.len()
+}
+
+impl Field<'_> {
+    /// Appends the addresses that an ENVELOPE would have of it, each as `local@host` on a line of its own; what stands
+    /// in and around them is left out. Of other fields there are none.
+    pub fn addresses(&self, out: &mut String) {
+        if !is_address_field(self.name) {
+            return;
+        }
+        let value = self.unfolded();
+        for address in (Addresses { rest: value.get(..HEADER_MAX).unwrap_or(&value), in_group: false }) {
+            if let Address::Mailbox { local, host, .. } = address {
+                out.push('\n');
+                out.push_str(&String::from_utf8_lossy(&local));
+                out.push('@');
+                out.push_str(&String::from_utf8_lossy(&host));
+            }
+        }
+    }
 }
 
 fn write_address(address: &Address, out: &mut Vec<u8>) {

@@ -49,6 +49,11 @@ pub(crate) fn is_envelope_field(name: &[u8]) -> bool {
     position(name).is_some()
 }
 
+/// Whether it is one of those that hold addresses.
+pub(crate) fn is_address_field(name: &[u8]) -> bool {
+    position(name).is_some_and(|position| ADDRESSES.contains(&position))
+}
+
 fn position(name: &[u8]) -> Option<usize> {
     NAMES.iter().position(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }

@@ -120,6 +120,7 @@ fn queries() -> Vec<String> {
         "UID 3:5",
         "UID *",
         "FROM john",
+        "FROM ann@example.org",
         "FROM \"doe, john\"",
         "FROM \"jürgen\"",
         "FROM \"müller <jm\"",

@@ -48,6 +48,8 @@ fn every_key_finds_what_it_should() {
         ("SENTBEFORE 1-Jan-1980 2:5", &[4]),
         ("FROM john", &[1]),
         ("FROM \"jürgen müller\"", &[2]),
+        ("FROM ann@example.org", &[3]),
+        ("FROM \"ann (of)\"", &[3]),
         ("TO bob@example.net", &[1, 2]),
         ("CC CAROL", &[1]),
         ("BCC secret", &[1]),

@@ -20,7 +20,7 @@ pub(crate) const MAIL: [(&str, u64, &[u8]); 16] = [
     (
         "R",
         2,
-        b"From: a@b\nSubject: parts\nDate: Wed, 3 Jan 2024 10:00:00 +0000\nMIME-Version: 1.0\n\
+        b"From: Ann <ann (of) @ (all) example.org>\nSubject: parts\nDate: Wed, 3 Jan 2024 10:00:00 +0000\nMIME-Version: 1.0\n\
           Content-Type: multipart/mixed; boundary=\"outer\"\n\npreambleword\n--outer\nContent-Type: text/plain; charset=iso-8859-1\n\
           Content-Transfer-Encoding: quoted-printable\nX-Part: partheader\n\nquoted=20printable with a so=\nft break and caf=E9\n\
           --outer\nContent-Type: application/octet-stream; name=\"file.bin\"\nContent-Transfer-Encoding: base64\n\n\

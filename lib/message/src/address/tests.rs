@@ -48,6 +48,17 @@ fn comment_stands_in_for_a_name() {
 }
 
 #[test]
+fn addresses_alone_have_nothing_in_or_around_them() {
+    let alone = |name: &str, value: &str| {
+        let mut out = String::new();
+        Field { name: name.as_bytes(), value: value.as_bytes(), raw: b"" }.addresses(&mut out);
+        out
+    };
+    assert_eq!(alone("to", "A (c) <a (c) @\r\n (d) b . c>, \"x\"@y (Z), G: g@h;"), "\na@b.c\nx@y\ng@h");
+    assert_eq!(alone("Subject", "a@b"), "");
+}
+
+#[test]
 fn groups_have_a_start_and_an_end() {
     assert_eq!(
         written("A Group:Ed <c@a.test>,joe@where.test; bob@x"),

@@ -59,6 +59,8 @@ impl<'a> Contents<'a> {
                 if !is_read {
                     self.text.clear();
                     field.decode(&mut self.text);
+                    // `a (comment) @ b` is found by `a@b`, too: an envelope has it so (RFC 3501, section 6.4.4).
+                    field.addresses(&mut self.text);
                     self.window.clear();
                     self.window.push(&self.text);
                     is_read = true;
