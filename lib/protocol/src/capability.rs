@@ -11,9 +11,9 @@ pub enum Plaintext {
     Refused,
 }
 
-/// IMAP, once logged in.
-pub const IMAP: &str =
-    "IMAP4rev1 LITERAL+ ID IDLE NAMESPACE UNSELECT CHILDREN ENABLE SPECIAL-USE UIDPLUS MULTIAPPEND MOVE";
+/// IMAP, once logged in. SASL-IR is of no use then, but some clients look only here what they may do the next time.
+pub const IMAP: &str = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UNSELECT CHILDREN SPECIAL-USE UIDPLUS \
+    MULTIAPPEND MOVE";
 
 /// IMAP, to a stranger. Some clients never ask again, so it has what they look for before they use it.
 pub fn imap_login(plaintext: Plaintext) -> &'static str {
