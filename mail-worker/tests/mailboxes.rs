@@ -193,6 +193,22 @@ fn flags_that_were_shown_are_not_told_again() {
 }
 
 #[test]
+fn a_keyword_of_another_session_is_announced_before_it_is_seen() {
+    let scratch = scratch();
+    let (_master, mut one, mut other) = two(&scratch);
+    for (keyword, command) in
+        [("Red", "FETCH 2 FLAGS"), ("Blue", "STORE 2 +FLAGS (\\Seen)"), ("Gold", "FETCH 2 BODY[TEXT]")]
+    {
+        ok(&mut one, "STORE 2 -FLAGS.SILENT (\\Seen)");
+        ok(&mut one, &format!("STORE 2 +FLAGS.SILENT ({keyword})"));
+        let lines = ok(&mut other, command).join("\n");
+        let (told, seen) = (lines.find("* FLAGS (").unwrap(), lines.find("* 2 FETCH (").unwrap());
+        assert!(told < seen && lines.matches("* FLAGS (").count() == 1, "{lines}");
+        assert!(lines.matches("* 2 FETCH (").count() == 1 && lines.matches(keyword).count() == 3, "{lines}");
+    }
+}
+
+#[test]
 fn keywords_are_made_and_announced_before_they_are_seen() {
     let scratch = scratch();
     let (_master, mut one, mut other) = two(&scratch);

@@ -252,13 +252,23 @@ impl Model {
         }
     }
 
-    /// The client has seen a message's flags, as they were at this revision.
-    pub(crate) fn shown(&mut self, key: ViewKey, uid: Uid, revision: u32) {
-        let (Some(told), Some(entry)) = (self.views.get_mut(key), self.messages.entry(uid)) else { return };
-        if told.revision < revision && entry.modified == revision {
+    /// The client is shown a message's flags, as they were at this revision. Whether they are news to it.
+    pub(crate) fn show(&mut self, key: ViewKey, uid: Uid, revision: u32) -> bool {
+        let Some(told) = self.views.get_mut(key).filter(|told| told.revision < revision) else {
+            return false;
+        };
+        if self.messages.entry(uid).is_some_and(|entry| entry.modified == revision) {
             told.known.insert(uid, revision);
             self.caught_up = true;
         }
+        true
+    }
+
+    /// The client is told which keywords there are. Whether that is news to it.
+    pub(crate) fn announce(&mut self, key: ViewKey, keywords: Edition) -> bool {
+        self.views
+            .get_mut(key)
+            .is_some_and(|told| std::mem::replace(&mut told.keywords, keywords) != keywords)
     }
 
     /// How many messages the view knows of.

@@ -170,9 +170,15 @@ impl View {
         })
     }
 
-    /// The client has seen these flags: no need to tell it of them.
-    pub fn shown(&self, message: &Message) {
-        self.mailbox.state.borrow_mut().model.shown(self.key, message.uid, message.revision);
+    /// The client is about to see these flags, and needs not be told of them later. Whether it should hear first which
+    /// keywords there are now.
+    pub fn show(&self, message: &Message) -> bool {
+        let mut state = self.mailbox.state.borrow_mut();
+        if !state.model.show(self.key, message.uid, message.revision) {
+            return false;
+        }
+        let keywords = state.edition();
+        state.model.announce(self.key, keywords)
     }
 
     /// Removes a message's file. All views, this one too, are told by their next update.

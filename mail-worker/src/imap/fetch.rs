@@ -99,6 +99,11 @@ impl Fetch<'_> {
             return Ok(());
         };
         let Some(mut looked) = self.look(message).await? else { return Ok(()) };
+        if (self.wanted.flags || looked.flags_changed)
+            && let Some(keywords) = self.selected.show(&self.client, &looked.message)
+        {
+            self.keywords = keywords;
+        }
         self.client.write(|out| response::fetch_start(out, number));
         self.client.set_within(looked.source.is_some());
         let mut before: &[u8] = b"";
@@ -115,9 +120,6 @@ impl Fetch<'_> {
             response::fetch_end(out);
         });
         self.client.set_within(false);
-        if self.wanted.flags {
-            self.selected.view.shown(&looked.message);
-        }
         if let Some(source) = looked.source {
             self.buffer = source.into_buffer();
         }
@@ -307,8 +309,8 @@ impl Fetch<'_> {
         let (uid, now) = (message.uid, self.client.now());
         let change = Change::Add(Flags::NONE.with(Flag::Seen));
         let stored = self.selected.find(&self.client, |view| view.store(uid, change, now)).await;
-        let flags = match stored {
-            Ok(Some(flags)) => flags,
+        match stored {
+            Ok(Some(_)) => {}
             Ok(None) => return Ok(false),
             Err(error) if error.reach() > Reach::Command => return Err(error.into()),
             Err(error) => {
@@ -316,8 +318,9 @@ impl Fetch<'_> {
                 self.wanted.marks_seen = false;
                 return Ok(false);
             }
-        };
-        message.flags = flags;
+        }
+        let Some(changed) = self.selected.view.message(uid) else { return Ok(false) };
+        *message = changed;
         Ok(!self.wanted.flags)
     }
 

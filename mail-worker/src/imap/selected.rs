@@ -4,11 +4,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use protocol::imap::{MailboxName, response};
-use store::{Access, Error, Expunges, Mailbox, Uid, View};
+use store::{Access, Error, Expunges, Mailbox, Message, Uid, View};
 
-use super::Imap;
 use super::fetch::Resume;
 use super::reply::Stop;
+use super::{Imap, select};
+use crate::client::Client;
 
 /// See above.
 pub(super) struct Selected {
@@ -23,6 +24,15 @@ pub(super) struct Selected {
 impl Selected {
     pub(super) fn is_read_only(&self) -> bool {
         self.view.access() == Access::ReadOnly
+    }
+
+    /// To be called before a client sees a message's flags: it hears of keywords before it sees them on a message. What
+    /// keywords there are, if that is news to it.
+    pub(super) fn show(&self, client: &Client, message: &Message) -> Option<Vec<String>> {
+        self.view.show(message).then(|| {
+            client.write(|out| select::write_flags(out, self));
+            self.view.mailbox().keywords()
+        })
     }
 
     /// Whether the client's numbers are those of `view` too, as far as they go.

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use ::store::{Change, Error, Expunges, Keyword, Mailbox, Reach, Step, Uid, View};
+use ::store::{Change, Error, Keyword, Mailbox, Reach, Step, Uid};
 use protocol::imap::{By, Code, FlagList, SequenceSet, StoreMode};
 
 use super::reply::{Outcome, Reply, Stop};
@@ -26,26 +26,22 @@ pub(super) struct Asked {
 
 pub(super) async fn run(imap: &mut Imap, asked: Asked) -> Outcome {
     let client = Rc::clone(&imap.client);
-    let Some(selected) = &imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
+    let Some(selected) = &mut imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
     if selected.is_read_only() {
         return Err(Error::ReadOnly.into());
     }
     let numbers = messages::numbers(&selected.view, asked.by, &asked.set).map_err(Stop::Command)?;
     let mailbox = Rc::clone(selected.view.mailbox());
-    let known = mailbox.keywords().len();
     let change = change(&client, &mailbox, asked.mode, &asked.flags).await?;
-    if mailbox.keywords().len() > known {
-        // The client hears of a keyword before it sees it on a message.
-        imap.news(Expunges::Hold).await?;
-    }
-    let Some(selected) = &mut imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
-    let keywords = selected.view.mailbox().keywords();
+    let mut keywords = mailbox.keywords();
     let (mut gone, mut failed) = (false, None);
     for number in numbers.into_iter().flat_map(|(low, high)| low..=high) {
         let Some(uid) = selected.view.uid(number) else { continue };
         match store_one(&client, selected, uid, change).await? {
             Stored::Done if !asked.silent => {
-                write(&client, &selected.view, asked.by, (number, uid), &keywords);
+                let Some(message) = selected.view.message(uid) else { continue };
+                keywords = selected.show(&client, &message).unwrap_or(keywords);
+                client.write(|out| flags::write_fetch(out, asked.by, number, &message, &keywords));
             }
             Stored::Done => {}
             Stored::Gone => gone = true,
@@ -142,10 +138,4 @@ async fn store_one(
         Err(error) if error.reach() == Reach::Message => Ok(Stored::Failed(error)),
         Err(error) => Err(error.into()),
     }
-}
-
-fn write(client: &Client, view: &View, by: By, (number, uid): (u32, Uid), keywords: &[String]) {
-    let Some(message) = view.message(uid) else { return };
-    client.write(|out| flags::write_fetch(out, by, number, &message, keywords));
-    view.shown(&message);
 }

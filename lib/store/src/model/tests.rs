@@ -112,10 +112,20 @@ fn a_change_that_was_seen_is_not_told_and_one_after_it_is() {
     see(&mut model, 2);
     for number in [1, 2] {
         let revision = model.messages.entry(uid(number)).unwrap().modified;
-        model.shown(mine, uid(number), revision);
+        assert!(model.show(mine, uid(number), revision));
     }
     model.rename(uid(2), Place::Cur, Some(b"2,")).unwrap();
     assert_eq!(tell(&mut model, mine).flags, [(2, uid(2))]);
+}
+
+#[test]
+fn keywords_are_announced_once() {
+    let mut model = model(1);
+    let mine = model.open(Access::ReadWrite, E);
+    assert!(!model.announce(mine, E));
+    assert!(model.announce(mine, (1, 0)));
+    assert!(!model.announce(mine, (1, 0)));
+    assert!(!model.update(mine, Expunges::Tell, (1, 0)).unwrap().keywords);
 }
 
 #[test]
@@ -208,7 +218,7 @@ proptest! {
                 }
                 4 => {
                     if let Some(&entry) = model.entry(key, uid(number)) {
-                        model.shown(key, uid(number), entry.modified);
+                        model.show(key, uid(number), entry.modified);
                         client.flags.insert(uid(number), entry.flags.into());
                     }
                 }
