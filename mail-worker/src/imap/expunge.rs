@@ -45,7 +45,11 @@ pub(super) async fn remove_deleted(
     let mut deleted = selected.view.having(Flag::Deleted);
     if let Some(uids) = uids {
         let numbers = messages::numbers(&selected.view, By::Uid, uids).map_err(Stop::Command)?;
-        let is_among = |number| numbers.iter().any(|(low, high)| (*low..=*high).contains(&number));
+        // In order: a client may name as many ranges as there are messages.
+        let is_among = |number| {
+            let range = numbers.get(numbers.partition_point(|(_, high)| *high < number));
+            range.is_some_and(|(low, _)| *low <= number)
+        };
         deleted.retain(|&uid| selected.view.number(uid).is_some_and(is_among));
     }
     let mut removed = Removed::All;
