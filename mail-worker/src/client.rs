@@ -237,19 +237,17 @@ impl Client {
             }
         }
     }
-}
 
-impl Client {
     /// Does a piece of work in turns. A lock that another program holds is waited for until `patience` is over.
-    pub(crate) async fn carry_out(
+    pub(crate) async fn carry_out<T>(
         &self,
         patience: Duration,
-        mut turn: impl FnMut(Now) -> Result<Step<()>, Error>,
-    ) -> Result<(), Error> {
+        mut turn: impl FnMut(Now) -> Result<Step<T>, Error>,
+    ) -> Result<T, Error> {
         let mut limit = self.now().instant + patience;
         loop {
             match turn(self.now())? {
-                Step::Done(()) => return Ok(()),
+                Step::Done(done) => return Ok(done),
                 Step::More => {
                     limit = self.now().instant + patience;
                     self.rest(Wants::turn()).await;

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use ::store::{Error, Save, Saved, Step};
+use ::store::{Error, Save, Saved};
 use protocol::imap::{Code, MailboxName};
 
 use super::Imap;
 use super::reply::{Reply, Stop};
-use crate::client::Client;
-use crate::session::Wants;
+use crate::client::{Client, NAMES_A_TURN};
 
 /// Where messages are to be saved. A client that could make the mailbox is told so.
 pub(super) async fn begin(imap: &Imap, name: &MailboxName) -> Result<Save, Stop> {
@@ -24,19 +23,8 @@ pub(super) async fn begin(imap: &Imap, name: &MailboxName) -> Result<Save, Stop>
 
 /// Saves what was added. After this it stays, whatever happens.
 pub(super) async fn commit(client: &Client, mut save: Save) -> Result<Saved, Stop> {
-    let limit = client.now().instant + PATIENCE;
-    loop {
-        match save.commit(client.now(), NAMES_A_TURN)? {
-            Step::Done(saved) => return Ok(saved),
-            Step::More => client.rest(Wants::turn()).await,
-            Step::Busy { .. } if client.now().instant >= limit => return Err(Error::Locked.into()),
-            Step::Busy { retry_after } => {
-                client.rest(Wants::default().or_at(client.now().instant + retry_after)).await;
-            }
-        }
-    }
+    Ok(client.carry_out(PATIENCE, |now| save.commit(now, NAMES_A_TURN)).await?)
 }
 
 /// How long others' locks may hold it up: a client that is refused has to send all again.
 const PATIENCE: Duration = Duration::from_secs(30);
-const NAMES_A_TURN: usize = 500;

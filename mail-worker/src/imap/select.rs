@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use protocol::imap::{Code, MailboxName, Status, SystemFlags, response};
-use store::{Access, Error, Expunges, Mailbox, Step};
+use store::{Access, Expunges, Mailbox};
 
 use super::reply::{Outcome, Reply};
 use super::selected::Selected;
 use super::{Imap, PATIENCE};
 use crate::client::Client;
-use crate::session::Wants;
 
 pub(super) async fn select(imap: &mut Imap, name: MailboxName) -> Outcome {
     run(imap, name, Access::ReadWrite).await
@@ -48,10 +47,7 @@ async fn run(imap: &mut Imap, name: MailboxName, wanted: Access) -> Outcome {
 async fn clean(client: &Client, mailbox: &Mailbox) {
     let clean = async || {
         let Some(mut sweep) = mailbox.sweep(client.now())? else { return Ok(()) };
-        while sweep.step(client.now(), NAMES_A_TURN)? == Step::More {
-            client.rest(Wants::turn()).await;
-        }
-        Ok::<_, Error>(())
+        client.carry_out(PATIENCE, |now| sweep.step(now, NAMES_A_TURN)).await
     };
     if let Err(error) = clean().await {
         log::warn!("{client}{error}");
@@ -84,5 +80,5 @@ pub(super) fn write_flags(out: &mut Vec<u8>, selected: &Selected) {
     }
 }
 
-/// Names of files looked at in one turn.
+/// Files in tmp/ looked at in one turn: each is asked for its age.
 const NAMES_A_TURN: usize = 200;

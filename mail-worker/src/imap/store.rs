@@ -5,14 +5,13 @@
 
 use std::rc::Rc;
 
-use ::store::{Change, Error, Keyword, Mailbox, Reach, Step, Uid};
+use ::store::{Change, Error, Keyword, Mailbox, Reach, Uid};
 use protocol::imap::{By, Code, FlagList, SequenceSet, StoreMode};
 
 use super::reply::{Outcome, Reply, Stop};
 use super::selected::Selected;
 use super::{Imap, PATIENCE, flags, messages};
 use crate::client::Client;
-use crate::session::Wants;
 
 /// What the client asks.
 pub(super) struct Asked {
@@ -95,28 +94,14 @@ pub(super) async fn make_keyword(client: &Client, mailbox: &Mailbox, name: &str)
         let text = format!("Names of keywords may have {longest} characters at most.");
         return Err(Stop::Command(Reply::no(Some(Code::Limit), text)));
     }
-    let limit = client.now().instant + PATIENCE;
-    loop {
-        let reply = match mailbox.keyword(name, client.now())? {
-            Step::Done(Some(keyword)) => return Ok(keyword),
-            Step::Done(None) if mailbox.keywords().len() >= usize::from(Keyword::COUNT) => {
-                Reply::no(Some(Code::Limit), "There are too many keywords in this mailbox.")
-            }
-            Step::Done(None) => Reply::no(Some(Code::Cannot), "This keyword cannot be stored."),
-            Step::Busy { .. } if client.now().instant >= limit => {
-                Reply::no(Some(Code::InUse), "The mailbox is locked. Try again.")
-            }
-            Step::Busy { retry_after } => {
-                client.rest(Wants::default().or_at(client.now().instant + retry_after)).await;
-                continue;
-            }
-            Step::More => {
-                client.rest(Wants::turn()).await;
-                continue;
-            }
-        };
-        return Err(Stop::Command(reply));
-    }
+    let made = client.carry_out(PATIENCE, |now| mailbox.keyword(name, now)).await?;
+    made.ok_or_else(|| {
+        let full = mailbox.keywords().len() >= usize::from(Keyword::COUNT);
+        Stop::Command(match full {
+            true => Reply::no(Some(Code::Limit), "There are too many keywords in this mailbox."),
+            false => Reply::no(Some(Code::Cannot), "This keyword cannot be stored."),
+        })
+    })
 }
 
 /// What came of one message.

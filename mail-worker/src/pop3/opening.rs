@@ -3,11 +3,10 @@
 
 use std::rc::Rc;
 
-use store::{Access, Error, Expunges, Flag, Hold, Mailbox, Pop3Record, Step, Uid, View};
+use store::{Access, Error, Expunges, Flag, Hold, Mailbox, Pop3Record, Uid, View};
 
 use super::maildrop::{INBOX, Letter, Maildrop, PATIENCE, another_view};
 use crate::client::Client;
-use crate::session::Wants;
 
 impl Maildrop {
     /// Opens INBOX.
@@ -53,28 +52,13 @@ impl Maildrop {
 
 /// Has the mailbox for this session alone; none where we may not write, so that nobody like us changes anything.
 async fn take(client: &Client, view: &View) -> Result<Option<Rc<Hold>>, Error> {
-    let limit = client.now().instant + PATIENCE;
-    loop {
-        match view.hold(client.now())? {
-            Step::Done(hold) => return Ok(hold),
-            Step::Busy { .. } if client.now().instant >= limit => return Err(Error::InUse),
-            Step::Busy { retry_after } => {
-                client.rest(Wants::default().or_at(client.now().instant + retry_after)).await;
-            }
-            Step::More => client.rest(Wants::turn()).await,
-        }
-    }
+    client.carry_out(PATIENCE, |now| view.hold(now)).await
 }
 
 /// What another server said of the messages, by UID.
 async fn records(client: &Client, mailbox: &Mailbox) -> Result<Vec<Pop3Record>, Error> {
     let mut records = mailbox.pop3_records()?;
-    loop {
-        match records.step(RECORDS_A_TURN)? {
-            Step::Done(records) => return Ok(records),
-            Step::More | Step::Busy { .. } => client.pause().await,
-        }
-    }
+    client.carry_out(PATIENCE, |_| records.step(RECORDS_A_TURN)).await
 }
 
 async fn letters(client: &Client, view: &View, records: &[Pop3Record]) -> Vec<Letter> {
