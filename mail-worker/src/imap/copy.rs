@@ -41,9 +41,7 @@ pub(super) async fn copy(
 ) -> Result<Option<Copied>, Stop> {
     let mut save = saving::begin(imap, name).await?;
     let client = Rc::clone(&imap.client);
-    let Some(selected) = &mut imap.selected else {
-        return Err(Stop::Command(Reply::bad("No mailbox selected.")));
-    };
+    let selected = imap.selected()?;
     let numbers = messages::numbers(&selected.view, by, set).map_err(Stop::Command)?;
     let numbers = numbers.into_iter().flat_map(|(low, high)| low..=high);
     let from: Vec<Uid> = numbers.filter_map(|number| selected.view.uid(number)).collect();

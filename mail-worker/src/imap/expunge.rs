@@ -13,7 +13,7 @@ use crate::client::Client;
 
 pub(super) async fn run(imap: &mut Imap, uids: Option<SequenceSet>) -> Outcome {
     let client = Rc::clone(&imap.client);
-    let Some(selected) = &mut imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
+    let selected = imap.selected()?;
     if selected.is_read_only() {
         return Err(Error::ReadOnly.into());
     }

@@ -10,9 +10,8 @@ use super::{Imap, copy, expunge};
 
 pub(super) async fn run(imap: &mut Imap, by: By, set: SequenceSet, name: MailboxName) -> Outcome {
     // Before the copies are made: they would stay.
-    if let Some(selected) = &imap.selected {
-        selected.view.may_change(imap.client.now())?;
-    }
+    let now = imap.client.now();
+    imap.selected()?.view.may_change(now)?;
     let Some(moved) = copy::copy(imap, by, &set, &name).await? else {
         return Ok(Reply::ok("No messages moved."));
     };
@@ -20,7 +19,7 @@ pub(super) async fn run(imap: &mut Imap, by: By, set: SequenceSet, name: Mailbox
     // Before the client hears that they are gone.
     let arrived = moved.arrived();
     client.write(|out| response::untagged(out, Status::Ok, Some(arrived.code()), "Moved UIDs."));
-    let Some(selected) = &mut imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
+    let selected = imap.selected()?;
     let mut left = false;
     for &uid in &moved.from {
         match selected.find(&client, |view| view.expunge(uid, client.now())).await {

@@ -7,7 +7,7 @@ use protocol::imap::{MailboxName, response};
 use store::{Access, Error, Expunges, Mailbox, Message, Uid, View};
 
 use super::fetch::Resume;
-use super::reply::Stop;
+use super::reply::{Reply, Stop};
 use super::{Imap, select};
 use crate::client::Client;
 
@@ -42,6 +42,11 @@ impl Selected {
 }
 
 impl Imap {
+    /// Of a command that is legal only while there is one.
+    pub(super) fn selected(&mut self) -> Result<&mut Selected, Stop> {
+        self.selected.as_mut().ok_or_else(|| Stop::Command(Reply::bad(NONE_SELECTED)))
+    }
+
     /// The model of a mailbox, as the user's mail is known now.
     pub(super) fn open(&self, mail: &store::User, name: &MailboxName) -> Result<Rc<Mailbox>, Error> {
         // It will be kept for a while when nobody has it open any more.
@@ -104,3 +109,5 @@ impl Imap {
         Ok(())
     }
 }
+
+pub(super) const NONE_SELECTED: &str = "No mailbox selected.";

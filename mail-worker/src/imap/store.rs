@@ -25,7 +25,7 @@ pub(super) struct Asked {
 
 pub(super) async fn run(imap: &mut Imap, asked: Asked) -> Outcome {
     let client = Rc::clone(&imap.client);
-    let Some(selected) = &mut imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
+    let selected = imap.selected()?;
     if selected.is_read_only() {
         return Err(Error::ReadOnly.into());
     }

@@ -8,6 +8,7 @@ use ::store::Expunges;
 use protocol::imap::{Body, By, Code};
 
 use super::reply::{Outcome, Reply};
+use super::selected::NONE_SELECTED;
 use super::{
     Imap, append, capability, close, copy, create, delete, enable, expunge, fetch, id, idle, list, logout,
     lsub, move_messages, namespace, noop, rename, search, select, status, store, subscribe,
@@ -40,7 +41,7 @@ impl When {
     pub(super) fn objection(self, is_selected: bool) -> Option<&'static str> {
         match self {
             Self::Any => None,
-            Self::Selected => (!is_selected).then_some("No mailbox selected."),
+            Self::Selected => (!is_selected).then_some(NONE_SELECTED),
             Self::Never => Some("Already logged in."),
         }
     }
