@@ -24,6 +24,7 @@ mod move_messages;
 mod namespace;
 mod news;
 mod noop;
+mod reader;
 mod rename;
 mod reply;
 mod saving;

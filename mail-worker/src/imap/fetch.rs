@@ -1,8 +1,8 @@
 //! FETCH and UID FETCH, RFC 3501 section 6.4.5.
 //!
 //! Of each message no more is looked at than the items need: its name, what the mailbox's cache has of it, its file's
-//! attributes, its header, all of it. A message that is gone (RFC 2180, section 4.1), or whose file cannot be read, is left out, and the answer says so; of
-//! one that was asked for by its UID and is gone, RFC 3501 wants no complaint.
+//! attributes, its header, all of it. A message that is gone (RFC 2180, section 4.1), or whose file cannot be read, is
+//! left out, and the answer says so; of one that was asked for by its UID and is gone, RFC 3501 wants no complaint.
 
 mod content;
 mod wanted;
@@ -12,13 +12,12 @@ use std::rc::Rc;
 
 use message::Part;
 use protocol::imap::{By, Code, FetchItem, SequenceSet, response};
-use store::{Cache, Change, Flag, Flags, Kind, Message, Reach, Uid};
+use store::{Change, Flag, Flags, Kind, Message, Reach, Uid};
 
+use super::reader::Reader;
 use super::reply::{Outcome, Reply, Stop};
-use super::selected::Selected;
 use super::{Imap, flags, messages};
 use crate::cache;
-use crate::client::Client;
 use crate::session::Ending;
 use crate::source::Source;
 
@@ -27,29 +26,18 @@ use wanted::Wanted;
 
 pub(super) async fn run(imap: &mut Imap, by: By, set: SequenceSet, items: Vec<FetchItem>) -> Outcome {
     let client = Rc::clone(&imap.client);
-    let Some(selected) = &mut imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
+    let selected = imap.selected()?;
     let numbers = messages::numbers(&selected.view, by, &set).map_err(Stop::Command)?;
     let keywords = selected.view.mailbox().keywords();
-    let wanted = Wanted::new(items);
-    let many = messages::count(&numbers) > cache::FEW;
-    let mut fetch = Fetch {
-        client,
-        selected,
-        wanted,
-        keywords,
-        many,
-        cache: None,
-        buffer: Vec::new(),
-        gone: false,
-        unreadable: false,
-    };
+    let reader = Reader::new(client, selected, &numbers);
+    let mut fetch = Fetch { reader, wanted: Wanted::new(items), keywords, buffer: Vec::new() };
     for number in numbers.into_iter().flat_map(|(low, high)| low..=high) {
         // Not after the last one: what ends the answer goes with it.
-        fetch.client.breathe().await?;
+        fetch.reader.client.breathe().await?;
         fetch.message(number).await?;
     }
-    cache::settle(fetch.cache.take(), &fetch.client, fetch.selected.view.mailbox()).await;
-    Ok(match (fetch.unreadable, fetch.gone, by) {
+    fetch.reader.settle().await;
+    Ok(match (fetch.reader.unreadable, fetch.reader.gone, by) {
         (true, ..) => Reply::no(Some(Code::ServerBug), "Some messages cannot be read."),
         (false, true, By::Sequence) => Reply::no(Some(Code::ExpungeIssued), EXPUNGED),
         (false, true, By::Uid) => Reply::ok(EXPUNGED).with_code(Code::ExpungeIssued),
@@ -59,20 +47,11 @@ pub(super) async fn run(imap: &mut Imap, by: By, set: SequenceSet, items: Vec<Fe
 
 /// One command at work.
 struct Fetch<'a> {
-    client: Rc<Client>,
-    selected: &'a mut Selected,
+    reader: Reader<'a>,
     wanted: Wanted,
     keywords: Vec<String>,
-    /// More messages than can be looked at sooner than the cache.
-    many: bool,
-    /// As soon as it is of use.
-    cache: Option<Cache>,
     /// Of the last source, for the next one.
     buffer: Vec<u8>,
-    /// A message was expunged.
-    gone: bool,
-    /// A message could not be read.
-    unreadable: bool,
 }
 
 /// What of a message the items need.
@@ -94,32 +73,32 @@ struct Looked {
 impl Fetch<'_> {
     /// Answers for one message, if it is to be had.
     async fn message(&mut self, number: u32) -> Result<(), Stop> {
-        let Some(message) = self.selected.view.message_at(number) else {
-            self.gone |= self.selected.view.uid(number).is_some();
+        let Some(message) = self.reader.selected.view.message_at(number) else {
+            self.reader.gone |= self.reader.selected.view.uid(number).is_some();
             return Ok(());
         };
         let Some(mut looked) = self.look(message).await? else { return Ok(()) };
         if (self.wanted.flags || looked.flags_changed)
-            && let Some(keywords) = self.selected.show(&self.client, &looked.message)
+            && let Some(keywords) = self.reader.selected.show(&self.reader.client, &looked.message)
         {
             self.keywords = keywords;
         }
-        self.client.write(|out| response::fetch_start(out, number));
-        self.client.set_within(looked.source.is_some());
+        self.reader.client.write(|out| response::fetch_start(out, number));
+        self.reader.client.set_within(looked.source.is_some());
         let mut before: &[u8] = b"";
         for index in 0..self.wanted.items.len() {
-            self.client.write(|out| out.extend_from_slice(before));
+            self.reader.client.write(|out| out.extend_from_slice(before));
             before = b" ";
             self.item(index, &mut looked).await?;
         }
-        self.client.write(|out| {
+        self.reader.client.write(|out| {
             if looked.flags_changed {
                 out.extend_from_slice(before);
                 flags::write(out, &looked.message, &self.keywords);
             }
             response::fetch_end(out);
         });
-        self.client.set_within(false);
+        self.reader.client.set_within(false);
         if let Some(source) = looked.source {
             self.buffer = source.into_buffer();
         }
@@ -142,22 +121,18 @@ impl Fetch<'_> {
         };
         self.recall(&mut looked).await;
         if self.wanted.content || self.lacks(&looked) {
-            let opened = self.selected.find(&self.client, |view| view.open(uid)).await;
-            let Some(file) = self.unless_bad(uid, opened)? else { return Ok(None) };
+            let Some(file) = self.reader.open(uid).await? else { return Ok(None) };
             looked.received = Some(cache::seconds(file.attributes.received));
             let mut source = Source::new(file, std::mem::take(&mut self.buffer));
             let read = self.read(&mut source, &mut looked).await?;
             looked.source = Some(source);
             if let Err(error) = read {
-                self.complain(uid, &error);
+                self.reader.complain(uid, &error);
                 return Ok(None);
             }
         } else if self.wanted.date && looked.received.is_none() {
-            let attributes = self.selected.find(&self.client, |view| view.attributes(uid)).await;
-            let Some(attributes) = self.unless_bad(uid, attributes)? else { return Ok(None) };
-            let received = cache::seconds(attributes.received);
+            let Some(received) = self.reader.received(&message).await? else { return Ok(None) };
             looked.received = Some(received);
-            self.remember(Kind::Received, &looked.message, &received.to_le_bytes());
         }
         // Last: what cannot be read stays unread.
         looked.flags_changed = self.wanted.marks_seen && self.mark_seen(&mut looked.message).await?;
@@ -168,11 +143,11 @@ impl Fetch<'_> {
     async fn recall(&mut self, looked: &mut Looked) {
         let Wanted { size, date, envelope, body, bodystructure, content, .. } = self.wanted;
         let size = size && looked.size.is_none();
-        let headers = (date || envelope) && self.many && !content;
+        let headers = (date || envelope) && self.reader.many && !content;
         if !(size || headers || body || bodystructure) {
             return;
         }
-        let cache = cache::load(&mut self.cache, &self.client, self.selected.view.mailbox()).await;
+        let cache = self.reader.cache().await;
         let message = &looked.message;
         if size {
             looked.size = cache::size(cache, message);
@@ -185,13 +160,6 @@ impl Fetch<'_> {
         looked.envelope = text(envelope, Kind::Envelope);
         looked.body = text(body, Kind::Body);
         looked.bodystructure = text(bodystructure, Kind::BodyStructure);
-    }
-
-    /// Has the cache know it next time.
-    fn remember(&mut self, kind: Kind, message: &Message, value: &[u8]) {
-        if let Some(cache) = &mut self.cache {
-            cache.put(kind, message, value);
-        }
     }
 
     /// Whether the file has to be read for something else than contents.
@@ -209,16 +177,15 @@ impl Fetch<'_> {
     async fn read(&mut self, source: &mut Source, looked: &mut Looked) -> Result<io::Result<()>, Ending> {
         let message = looked.message;
         if self.wanted.size && looked.size.is_none() {
-            let size = match source.crlf_size(&self.client, 0, source.size()).await? {
+            let size = match source.crlf_size(&self.reader.client, 0, source.size()).await? {
                 Ok(size) => u32::try_from(size).unwrap_or(u32::MAX),
                 Err(error) => return Ok(Err(error)),
             };
             looked.size = Some(size);
-            self.selected.view.remember_size(message.uid, size);
-            self.remember(Kind::Size, &message, &size.to_le_bytes());
+            self.reader.remember_size(&message, size);
         }
         if self.lacks_structure(looked) || self.needs_parts(message.uid) {
-            let structure = match source.structure(&self.client).await? {
+            let structure = match source.structure(&self.reader.client).await? {
                 Ok(structure) => structure,
                 Err(error) => return Ok(Err(error)),
             };
@@ -226,17 +193,17 @@ impl Fetch<'_> {
             looked.structure = Some(structure);
         }
         if self.wanted.envelope && looked.envelope.is_none() {
-            let end = match source.header_end(&self.client).await? {
+            let end = match source.header_end(&self.reader.client).await? {
                 Ok(end) => end,
                 Err(error) => return Ok(Err(error)),
             };
-            let header = match source.bytes(&self.client, 0, end).await? {
+            let header = match source.bytes(&self.reader.client, 0, end).await? {
                 Ok(header) => header,
                 Err(error) => return Ok(Err(error)),
             };
             let mut envelope = Vec::new();
             message::write_envelope(&header, &mut envelope);
-            self.remember(Kind::Envelope, &message, &envelope);
+            self.reader.remember(Kind::Envelope, &message, &envelope);
             looked.envelope = Some(envelope);
         }
         Ok(Ok(()))
@@ -248,9 +215,7 @@ impl Fetch<'_> {
             if wanted && place.is_none() {
                 let mut text = Vec::new();
                 write(structure, &mut text);
-                if let Some(cache) = &mut self.cache {
-                    cache.put(kind, &message, &text);
-                }
+                self.reader.remember(kind, &message, &text);
                 *place = Some(text);
             }
         };
@@ -265,61 +230,38 @@ impl Fetch<'_> {
         let mut contents = self.wanted.contents();
         match (contents.next(), contents.next()) {
             (Some(only), None) => {
-                let known = self.selected.resume.as_ref().is_some_and(|resume| resume.is_of(uid, only));
+                let known =
+                    self.reader.selected.resume.as_ref().is_some_and(|resume| resume.is_of(uid, only));
                 !only.section.part.is_empty() && !known
             }
             _ => self.wanted.contents().any(|content| !content.section.part.is_empty()),
         }
     }
 
-    /// A fault of one message is logged, and reaches no further.
-    fn unless_bad<T>(
-        &mut self,
-        uid: Uid,
-        result: Result<Option<T>, store::Error>,
-    ) -> Result<Option<T>, Stop> {
-        match result {
-            // Somebody has deleted it all.
-            Err(error @ store::Error::NoSuchMailbox(_)) => Err(error.into()),
-            Err(error) if error.reach() > Reach::Command => Err(error.into()),
-            Err(error) => {
-                self.complain(uid, &error);
-                Ok(None)
-            }
-            Ok(None) => {
-                self.gone = true;
-                Ok(None)
-            }
-            found => Ok(found?),
-        }
-    }
-
-    /// Says for the first one what is wrong: where a disk is broken, it is wrong with all of them.
-    fn complain(&mut self, uid: Uid, error: &dyn std::error::Error) {
-        if !std::mem::replace(&mut self.unreadable, true) {
-            log::error!("{}message {uid} of {}: {error}", self.client, self.selected.name.wire());
-        }
-    }
-
     /// Sets `\Seen`; whether that changed anything. Where it cannot be stored, reading goes on all the same.
     async fn mark_seen(&mut self, message: &mut Message) -> Result<bool, Stop> {
-        if self.selected.is_read_only() || message.flags.has(Flag::Seen) {
+        if self.reader.selected.is_read_only() || message.flags.has(Flag::Seen) {
             return Ok(false);
         }
-        let (uid, now) = (message.uid, self.client.now());
+        let (uid, now) = (message.uid, self.reader.client.now());
         let change = Change::Add(Flags::NONE.with(Flag::Seen));
-        let stored = self.selected.find(&self.client, |view| view.store(uid, change, now)).await;
+        let stored =
+            self.reader.selected.find(&self.reader.client, |view| view.store(uid, change, now)).await;
         match stored {
             Ok(Some(_)) => {}
             Ok(None) => return Ok(false),
             Err(error) if error.reach() > Reach::Command => return Err(error.into()),
             Err(error) => {
-                log::warn!("{}message {uid} of {}: {error}", self.client, self.selected.name.wire());
+                log::warn!(
+                    "{}message {uid} of {}: {error}",
+                    self.reader.client,
+                    self.reader.selected.name.wire()
+                );
                 self.wanted.marks_seen = false;
                 return Ok(false);
             }
         }
-        let Some(changed) = self.selected.view.message(uid) else { return Ok(false) };
+        let Some(changed) = self.reader.selected.view.message(uid) else { return Ok(false) };
         *message = changed;
         Ok(!self.wanted.flags)
     }
@@ -329,12 +271,12 @@ impl Fetch<'_> {
         if let FetchItem::Content(content) = item {
             if let Some(source) = &mut looked.source {
                 let uid = looked.message.uid;
-                let (client, resume) = (&self.client, &mut self.selected.resume);
+                let (client, resume) = (&self.reader.client, &mut self.reader.selected.resume);
                 content::write(client, content, uid, source, looked.structure.as_ref(), resume).await?;
             }
             return Ok(());
         }
-        self.client.write(|out| write(out, item, looked, &self.keywords));
+        self.reader.client.write(|out| write(out, item, looked, &self.keywords));
         Ok(())
     }
 }

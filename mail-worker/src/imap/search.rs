@@ -1,7 +1,8 @@
 //! SEARCH and UID SEARCH, RFC 3501 section 6.4.4.
 //!
 //! Of each message no more is looked at than it takes to know: its flags, what the mailbox's cache has of it, its
-//! file's attributes, its header, its size, its text. A message that is gone is not found, and neither is one that cannot be read; the answer says so.
+//! file's attributes, its header, its size, its text. A message that is gone is not found, and neither is one that
+//! cannot be read; the answer says so.
 
 mod contents;
 mod query;
@@ -11,10 +12,10 @@ use std::rc::Rc;
 
 use message::sent_day;
 use protocol::imap::{By, Date, SearchKey, response};
-use store::{Cache, Kind, Message, Reach, Uid, View};
+use store::{Kind, Message, View};
 
+use super::reader::Reader;
 use super::reply::{Outcome, Reply, Stop};
-use super::selected::Selected;
 use super::{Imap, messages};
 use crate::cache;
 use crate::client::Client;
@@ -26,26 +27,25 @@ use query::{Known, Query};
 
 pub(super) async fn run(imap: &mut Imap, by: By, key: SearchKey) -> Outcome {
     let client = Rc::clone(&imap.client);
-    let Some(selected) = &mut imap.selected else { return Ok(Reply::bad("No mailbox selected.")) };
+    let selected = imap.selected()?;
     let numbers = candidates(&selected.view, &key);
-    let many = messages::count(&numbers) > cache::FEW;
     let query = Query::new(key, &selected.view);
     let contents = Contents::new(Rc::clone(&client), &query);
-    let mut search =
-        Search { client, selected, query: &query, contents, many, cache: None, unreadable: false };
+    let reader = Reader::new(client, selected, &numbers);
+    let mut search = Search { reader, query: &query, contents };
     let mut found = Vec::new();
     for number in numbers.into_iter().flat_map(|(low, high)| low..=high) {
         if number.is_multiple_of(EASY) {
-            search.client.breathe().await?;
+            search.reader.client.breathe().await?;
         }
-        let Some(message) = search.selected.view.message_at(number) else { continue };
+        let Some(message) = search.reader.selected.view.message_at(number) else { continue };
         if search.is_found(number, message).await? {
             found.push(if by == By::Uid { message.uid.get() } else { number });
         }
     }
-    write(&search.client, &found).await?;
-    cache::settle(search.cache.take(), &search.client, search.selected.view.mailbox()).await;
-    Ok(Reply::ok(match search.unreadable {
+    write(&search.reader.client, &found).await?;
+    search.reader.settle().await;
+    Ok(Reply::ok(match search.reader.unreadable {
         true => "Search completed, but for messages that cannot be read.",
         false => "Search completed.",
     }))
@@ -80,16 +80,9 @@ async fn write(client: &Client, found: &[u32]) -> Result<(), Ending> {
 
 /// One command at work.
 struct Search<'a> {
-    client: Rc<Client>,
-    selected: &'a mut Selected,
+    reader: Reader<'a>,
     query: &'a Query,
     contents: Contents<'a>,
-    /// More messages than can be looked at sooner than the cache.
-    many: bool,
-    /// As soon as it is of use.
-    cache: Option<Cache>,
-    /// A message could not be read.
-    unreadable: bool,
 }
 
 impl Search<'_> {
@@ -104,23 +97,23 @@ impl Search<'_> {
         {
             return Ok(verdict);
         }
-        self.client.breathe().await?;
+        self.reader.client.breathe().await?;
         if self.query.needs.received && known.received.is_none() {
-            let Some(received) = self.received(&message).await? else { return Ok(false) };
-            known.received = Some(received);
+            let Some(received) = self.reader.received(&message).await? else { return Ok(false) };
+            // In UTC, as FETCH tells it.
+            known.received = Some(Date::at(received, 0));
             if let Some(verdict) = self.query.judge(&known) {
                 return Ok(verdict);
             }
         }
-        let opened = self.selected.find(&self.client, |view| view.open(uid)).await;
-        let Some(file) = self.unless_bad(uid, opened)? else { return Ok(false) };
+        let Some(file) = self.reader.open(uid).await? else { return Ok(false) };
         let mut source = Source::new(file, self.contents.take_buffer());
         let read = self.read(&mut source, &mut known).await?;
         self.contents.give_buffer(source.into_buffer());
         match read {
             Ok(verdict) => Ok(verdict),
             Err(error) => {
-                self.complain(uid, &error);
+                self.reader.complain(uid, &error);
                 Ok(false)
             }
         }
@@ -130,10 +123,10 @@ impl Search<'_> {
     async fn recall(&mut self, known: &mut Known) -> bool {
         let needs = self.query.needs;
         let size = needs.size && known.size.is_none();
-        if !(size || self.many && (needs.received || needs.sent)) {
+        if !(size || self.reader.many && (needs.received || needs.sent)) {
             return false;
         }
-        let cache = cache::load(&mut self.cache, &self.client, self.selected.view.mailbox()).await;
+        let cache = self.reader.cache().await;
         let message = &known.message;
         if size {
             known.size = cache::size(cache, message).map(u64::from);
@@ -145,13 +138,6 @@ impl Search<'_> {
             known.sent = cache::sent(cache, message);
         }
         true
-    }
-
-    /// Has the cache know it next time.
-    fn remember(&mut self, kind: Kind, message: &Message, value: &[u8]) {
-        if let Some(cache) = &mut self.cache {
-            cache.put(kind, message, value);
-        }
     }
 
     /// Looks into a message until it is known whether it is looked for.
@@ -172,7 +158,7 @@ impl Search<'_> {
                 let sent = sent(&header);
                 known.sent = Some(sent);
                 if needs.sent {
-                    self.remember(Kind::Sent, &known.message, &cache::sent_bytes(sent));
+                    self.reader.remember(Kind::Sent, &known.message, &cache::sent_bytes(sent));
                 }
             }
             self.contents.fields(&header, known).await?;
@@ -181,14 +167,12 @@ impl Search<'_> {
             }
         }
         if needs.size && known.size.is_none() {
-            let size = match source.crlf_size(&self.client, 0, source.size()).await? {
+            let size = match source.crlf_size(&self.reader.client, 0, source.size()).await? {
                 Ok(size) => size,
                 Err(error) => return Ok(Err(error)),
             };
             known.size = Some(size);
-            let size = u32::try_from(size).unwrap_or(u32::MAX);
-            self.selected.view.remember_size(known.message.uid, size);
-            self.remember(Kind::Size, &known.message, &size.to_le_bytes());
+            self.reader.remember_size(&known.message, u32::try_from(size).unwrap_or(u32::MAX));
             if let Some(verdict) = self.query.judge(known) {
                 return Ok(Ok(verdict));
             }
@@ -197,41 +181,6 @@ impl Search<'_> {
             return Ok(Err(error));
         }
         Ok(Ok(self.query.judge(known).unwrap_or(false)))
-    }
-
-    /// The day on which a message was received; none if it is gone or bad.
-    async fn received(&mut self, message: &Message) -> Result<Option<Date>, Stop> {
-        let attributes = self.selected.find(&self.client, |view| view.attributes(message.uid)).await;
-        let Some(attributes) = self.unless_bad(message.uid, attributes)? else { return Ok(None) };
-        let seconds = cache::seconds(attributes.received);
-        self.remember(Kind::Received, message, &seconds.to_le_bytes());
-        // In UTC, as FETCH tells it.
-        Ok(Some(Date::at(seconds, 0)))
-    }
-
-    /// A fault of one message is logged, and reaches no further.
-    fn unless_bad<T>(
-        &mut self,
-        uid: Uid,
-        result: Result<Option<T>, store::Error>,
-    ) -> Result<Option<T>, Stop> {
-        match result {
-            // Somebody has deleted it all.
-            Err(error @ store::Error::NoSuchMailbox(_)) => Err(error.into()),
-            Err(error) if error.reach() > Reach::Command => Err(error.into()),
-            Err(error) => {
-                self.complain(uid, &error);
-                Ok(None)
-            }
-            Ok(found) => Ok(found),
-        }
-    }
-
-    /// Says for the first one what is wrong: where a disk is broken, it is wrong with all of them.
-    fn complain(&mut self, uid: Uid, error: &dyn std::error::Error) {
-        if !std::mem::replace(&mut self.unreadable, true) {
-            log::error!("{}message {uid} of {}: {error}", self.client, self.selected.name.wire());
-        }
     }
 }
 
