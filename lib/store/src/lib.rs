@@ -8,8 +8,9 @@
 //! A [`Process`] holds what is one per process, a [`User`] one user's location and open mailboxes, a [`Mailbox`] is
 //! the model of one directory, shared by all who have it open, and a [`View`] is what one client has been told of it.
 //!
-//! On disk all is as Dovecot has it: `dovecot-uidlist` (version 3), `dovecot-keywords`, `subscriptions`, dotlocks. Our
-//! own is only `mail-cache`: see [`Cache`].
+//! On disk all is as Dovecot has it: `dovecot-uidlist` (version 3), `dovecot-keywords`, `dovecot-uidvalidity`,
+//! `subscriptions`, dotlocks. Our own are only `mail-cache`, see [`Cache`], and `mail-keywords`, for those that Dovecot
+//! keeps in its index.
 #![forbid(unsafe_code)]
 
 mod cache;
