@@ -143,18 +143,22 @@ pub enum Choice {
     NotNamed,
 }
 
-/// Appends the fields chosen, as clients see them, and the empty line.
+/// Appends the fields chosen, as clients see them, and the empty line. Where a message has none, RFC 3501 section 6.4.5
+/// wants none; clients that name fields look for it all the same.
 pub fn select<N: AsRef<[u8]>>(header: &[u8], choice: Choice, names: &[N], out: &mut Vec<u8>) {
-    for field in Fields::new(header) {
+    let mut fields = Fields::new(header);
+    for field in &mut fields {
         let named = names.iter().any(|name| field.is(name));
         if named == (choice == Choice::Named) {
             Crlf::whole().push(field.raw, out);
-            if !field.raw.ends_with(b"\n") {
+            if choice == Choice::Named && !field.raw.ends_with(b"\n") {
                 out.extend_from_slice(b"\r\n");
             }
         }
     }
-    out.extend_from_slice(b"\r\n");
+    if choice == Choice::Named || !fields.rest.is_empty() {
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 #[cfg(test)]
@@ -200,8 +204,10 @@ mod tests {
     }
 
     #[test]
-    fn selection_from_a_header_that_never_ends_still_has_its_empty_line() {
+    fn named_fields_end_with_an_empty_line_even_if_the_message_has_none() {
         assert_eq!(selected(b"From: a", Choice::Named, &["from"]), "From: a\r\n\r\n");
+        assert_eq!(selected(b"From: a", Choice::NotNamed, &["to"]), "From: a");
+        assert_eq!(selected(b"", Choice::NotNamed, &["to"]), "");
     }
 
     proptest! {

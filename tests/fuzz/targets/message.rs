@@ -131,5 +131,5 @@ fn written(part: &Part, message: &[u8]) {
     let (mut named, mut others) = (Vec::new(), Vec::new());
     select(header, Choice::Named, &["Subject", ""], &mut named);
     select(header, Choice::NotNamed, &["Subject", ""], &mut others);
-    assert!(named.ends_with(b"\r\n") && others.ends_with(b"\r\n"));
+    assert!(named.ends_with(b"\r\n") && others.len() <= 2 * header.len());
 }
