@@ -157,6 +157,9 @@ settings! {
 
     "Mail" {
         /// Where a user's mail is, as maildir:~/Maildir.
+        /// Parts are INBOX=path, where INBOX is elsewhere; CONTROL=path, for UIDs, keywords and subscriptions;
+        /// INDEX=path or INDEX=MEMORY, for what can be found out anew;
+        /// LAYOUT=fs, for mailboxes in directories A/B, not .A.B.
         /// Empty means ~/Maildir.
         mail_location: MailLocation = "";
         /// The uid of users of whom the user database says none.

@@ -11,7 +11,7 @@ use expand::Template;
 pub(crate) struct MailLocation(pub(crate) Template);
 
 impl Value for MailLocation {
-    const KIND: &'static str = "maildir:path[:INDEX=path][:CONTROL=path], with %-variables";
+    const KIND: &'static str = "maildir:path[:part=value ...], with %-variables";
 
     fn parse(text: &str, host: &Host) -> Result<Self, Fault> {
         let driver = text.split_once(':').map_or(text, |(driver, _)| driver);
