@@ -180,6 +180,14 @@ else
     first_uid=$(id -u) last_uid=$(id -u) first_gid=$(id -g) last_gid=$(id -g)
 fi
 
+# Many users with nothing are there to be many: none of them should begin by making four mailboxes.
+auto=subscribe
+[ "$users" -eq 0 ] || auto=no
+
+mailbox() {
+    printf '  mailbox %s {\n    special_use = \\%s\n    auto = %s\n  }\n' "$1" "$1" "$auto"
+}
+
 cat >"$place/mail.conf" <<CONF
 # The configuration of this demo, written anew whenever it starts. What you change holds until then, as soon as
 # you say: $place/bin/mailctl --base-dir $place/run reload
@@ -221,6 +229,11 @@ login_user = $login
 # Where mail is.
 mail_location = maildir:~/Maildir
 
+# Mailboxes that clients take for something. With subscribe, who looks for mailboxes has them.
+namespace inbox {
+$(for use in Sent Drafts Trash Junk; do mailbox $use; done)
+}
+
 # Users and passwords, in Dovecot's format.
 passdb passwd-file {
   args = $place/passwd
@@ -245,6 +258,7 @@ alice and bob have mail here$more. The password is: secret
 In another terminal, try:
   curl -u alice:secret 'imap://127.0.0.1:$imap/INBOX' -X 'FETCH 1:* (FLAGS ENVELOPE)'
   curl -u bob:secret 'imap://127.0.0.1:$imap/INBOX;MAILINDEX=2'
+  curl -u alice:secret 'imap://127.0.0.1:$imap/INBOX?SUBJECT%20hafen'
   curl -u alice:secret 'pop3://127.0.0.1:$pop3/1'
   mutt -R -e 'set ssl_force_tls=no' -f imap://alice:secret@127.0.0.1:$imap/
   fetchmail -f /dev/null -k --sslproto '' -p POP3 -P $pop3 -u alice -m cat 127.0.0.1

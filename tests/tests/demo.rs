@@ -18,6 +18,7 @@ use tests::{Imap, Pop3, root, until};
 /// A demo that runs. Its folder is below one that only its owner may enter, as one in a home directory is.
 struct Demo {
     folder: TempDir,
+    users: u32,
     imap: u16,
     pop3: u16,
     script: Child,
@@ -26,18 +27,23 @@ struct Demo {
 }
 
 impl Demo {
+    /// With two users who have nothing beside alice and bob.
     fn start() -> Self {
+        Self::start_with(2)
+    }
+
+    fn start_with(users: u32) -> Self {
         let folder = tempfile::tempdir_in("/tmp").unwrap();
         // Both at once, so that they differ.
         let free = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
         let [imap, pop3] = free.each_ref().map(|socket| socket.local_addr().unwrap().port());
         drop(free);
-        let (script, said) = launch(&folder.path().join("demo"), [imap, pop3]);
-        Self { folder, imap, pop3, script, said }
+        let (script, said) = launch(&folder.path().join("demo"), users, [imap, pop3]);
+        Self { folder, users, imap, pop3, script, said }
     }
 
     fn start_again(&mut self) {
-        (self.script, self.said) = launch(&self.path("."), [self.imap, self.pop3]);
+        (self.script, self.said) = launch(&self.path("."), self.users, [self.imap, self.pop3]);
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -92,11 +98,11 @@ impl Drop for Demo {
     }
 }
 
-fn launch(folder: &Path, [imap, pop3]: [u16; 2]) -> (Child, Vec<String>) {
+fn launch(folder: &Path, users: u32, [imap, pop3]: [u16; 2]) -> (Child, Vec<String>) {
     let mut script = script(folder)
         .env("DEMO_IMAP_PORT", imap.to_string())
         .env("DEMO_POP3_PORT", pop3.to_string())
-        .env("DEMO_USERS", "2")
+        .env("DEMO_USERS", users.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(File::options().create(true).append(true).open(log(folder)).unwrap())
@@ -151,6 +157,18 @@ fn users_share_a_worker_and_read_their_own_mail() {
     let mut pop3 = Pop3::connect(SocketAddrV4::new(Ipv4Addr::LOCALHOST, demo.pop3), None);
     pop3.login("bob");
     assert!(pop3.ask("STAT").starts_with("+OK 6 "));
+}
+
+#[test]
+fn alice_finds_mailboxes_for_what_clients_do() {
+    let demo = Demo::start_with(0);
+    let mut alice = demo.login("alice");
+    let list = alice.ask("LIST \"\" %").ok().untagged;
+    for name in ["Sent", "Drafts", "Trash", "Junk"] {
+        assert!(list.iter().any(|line| line.ends_with(&format!("\\{name}) \".\" {name}"))), "{list:?}");
+    }
+    assert_eq!(alice.ask("LSUB \"\" *").ok().untagged.len(), 5);
+    assert_eq!(alice.ask("SELECT Drafts").ok().named("EXISTS"), ["0 EXISTS"]);
 }
 
 #[test]
