@@ -10,9 +10,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use master::{ALICE, Scratch, program};
-use nix::unistd::{getegid, geteuid};
-
-const DOVECOT: &str = "/usr/lib/dovecot/imap";
+use nix::unistd::geteuid;
+use tests::dovecot::{IMAP, configuration};
 
 /// One after the other; of each the untagged answers, in order of the alphabet.
 fn answers(mut server: Command, home: &Path, commands: &[String]) -> Vec<Vec<String>> {
@@ -36,24 +35,15 @@ fn answers(mut server: Command, home: &Path, commands: &[String]) -> Vec<Vec<Str
 }
 
 fn dovecot(scratch: &Scratch, home: &Path) -> Command {
-    let (uid, gid) =
-        if geteuid().is_root() { (ALICE, ALICE) } else { (geteuid().as_raw(), getegid().as_raw()) };
-    let conf = home.join("dovecot.conf");
-    let lines = [
-        "mail_location = maildir:~/Maildir".to_owned(),
-        format!("mail_uid = {uid}\nmail_gid = {gid}\nfirst_valid_uid = 1\nfirst_valid_gid = 1"),
-        format!("base_dir = {}", home.display()),
-        "log_path = /dev/stderr\nstats_writer_socket_path =\n".to_owned(),
-    ];
-    fs::write(&conf, lines.join("\n")).unwrap();
+    let conf = configuration(home, "maildir:~/Maildir");
     let ours = program(scratch, ALICE, false);
     let mut command = Command::new(ours.get_program());
     if geteuid().is_root() {
         // All but our own program's name.
         let arguments: Vec<_> = ours.get_args().collect();
-        command.args(&arguments[..arguments.len() - 1]).arg(DOVECOT);
+        command.args(&arguments[..arguments.len() - 1]).arg(IMAP);
     } else {
-        command = Command::new(DOVECOT);
+        command = Command::new(IMAP);
     }
     command.arg("-c").arg(conf);
     command
@@ -61,7 +51,7 @@ fn dovecot(scratch: &Scratch, home: &Path) -> Command {
 
 #[test]
 fn lists_are_dovecots() {
-    let there = Path::new(DOVECOT).exists();
+    let there = Path::new(IMAP).exists();
     if !there && !tests::skipped("lists_are_dovecots", "no Dovecot (dovecot-imapd)") {
         return;
     }

@@ -1,6 +1,8 @@
 //! Debian's Dovecot on a [`Site`]: the same users, mail and addresses, served by somebody else.
 
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -56,6 +58,26 @@ impl Dovecot {
         let _ = kill(Pid::from_raw(i32::try_from(self.master.id()).unwrap()), Signal::SIGTERM);
         until("Dovecot to end", || self.master.try_wait().unwrap());
     }
+}
+
+/// Its program for one client, which it starts, or anybody by hand, with `-c` and a [`configuration`].
+pub const IMAP: &str = "/usr/lib/dovecot/imap";
+
+/// Writes a configuration for one of its programs that is run by hand, into the `home` of the user whose mail it is.
+///
+/// # Panics
+/// If that cannot be written.
+pub fn configuration(home: &Path, mail_location: &str) -> PathBuf {
+    let owner = fs::metadata(home).unwrap();
+    let (uid, gid, base) = (owner.uid(), owner.gid(), home.display());
+    let path = home.join("dovecot.conf");
+    let text = format!(
+        "mail_location = {mail_location}\nmail_uid = {uid}\nmail_gid = {gid}\n\
+         first_valid_uid = 1\nfirst_valid_gid = 1\n\
+         base_dir = {base}\nlog_path = /dev/stderr\nstats_writer_socket_path =\n"
+    );
+    fs::write(&path, text).unwrap();
+    path
 }
 
 impl Drop for Dovecot {

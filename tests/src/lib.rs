@@ -10,6 +10,7 @@ pub mod dovecot;
 pub mod files;
 pub mod imap;
 pub mod letters;
+pub mod nobody;
 pub mod pop3;
 pub mod process;
 pub mod server;
@@ -20,6 +21,7 @@ mod stream;
 
 pub use dovecot::Dovecot;
 pub use imap::Imap;
+pub use nobody::as_nobody;
 pub use pop3::Pop3;
 pub use server::Server;
 pub use site::{Site, User};

@@ -2,13 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 
 use nix::sys::signal::Signal;
+use tests::dovecot::configuration;
 use tests::server::process;
 use tests::{Imap, PRIVATE, SHARED, Server, skipped};
 
@@ -44,16 +43,7 @@ fn dovecot(maildir: &Path) -> Option<BTreeMap<u32, String>> {
         skipped("what Dovecot finds", "doveadm is not installed");
         return None;
     }
-    let owner = fs::metadata(maildir).unwrap();
-    let (uid, gid) = (owner.uid(), owner.gid());
-    let folder = tempfile::tempdir().unwrap();
-    let conf = folder.path().join("conf");
-    let text = format!(
-        "mail_location = maildir:{}\nmail_uid = {uid}\nmail_gid = {gid}\nfirst_valid_uid = 1\nfirst_valid_gid = 1\n\
-         log_path = /dev/stderr\nstats_writer_socket_path =\n",
-        maildir.display()
-    );
-    fs::write(&conf, text).unwrap();
+    let conf = configuration(maildir.parent().unwrap(), &format!("maildir:{}", maildir.display()));
     let output = Command::new(program)
         .args(["-c", conf.to_str().unwrap(), "-f", "tab", "fetch", "uid hdr.subject", "ALL"])
         .env_clear()

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use nix::unistd::geteuid;
+use tests::dovecot::configuration;
 use tests::{PRIVATE, Pop3, SHARED, Server, Site, installed, run, skipped, until};
 
 const LETTERS: [&str; 3] = [
@@ -240,14 +241,8 @@ fn dovecot_would_have_said_the_same() {
     for odd in ["\n", "no end", "Subject: cr\r\n\r\na\r\nb\n.\n", "a\n\n\n\n", &long] {
         site.deliver("alice", "", odd);
     }
-    let conf = site.path("dovecot.conf");
-    let text = format!(
-        "mail_location = maildir:{}\nmail_uid = 20001\nmail_gid = 20001\nfirst_valid_uid = 1\nbase_dir = {}\n\
-         log_path = /dev/stderr\nstats_writer_socket_path =\npop3_uidl_format = %08Xu%08Xv\n",
-        site.maildir("alice", "").display(),
-        site.path("dovecot").display(),
-    );
-    fs::write(&conf, text).unwrap();
+    let maildir = site.maildir("alice", "");
+    let conf = configuration(&site.home("alice"), &format!("maildir:{}", maildir.display()));
     let all: String = (1..=8).map(|number| format!("RETR {number}\r\nTOP {number} 1\r\n")).collect();
     let commands =
         format!("STAT\r\nLIST\r\nUIDL\r\n{all}LIST 2\r\nUIDL 3\r\nDELE 1\r\nSTAT\r\nRSET\r\nQUIT\r\n");

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod nobody;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -15,8 +13,8 @@ use store::{
     Access, Change, Expunges, Flag, Flags, Found, Location, Mailbox, Now, Process, Step, Subscribe, User,
     View,
 };
-
-const IMAP: &str = "/usr/lib/dovecot/imap";
+use tests::as_nobody;
+use tests::dovecot::{IMAP, configuration};
 
 /// A Maildir with a Dovecot of its own.
 struct Place {
@@ -35,14 +33,7 @@ impl Place {
         for name in ["new", "cur", "tmp"] {
             fs::create_dir_all(place.at(name)).unwrap();
         }
-        let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
-        let lines = [
-            format!("mail_location = maildir:{}", place.root().display()),
-            format!("mail_uid = {uid}\nmail_gid = {gid}\nfirst_valid_uid = 1\nfirst_valid_gid = 1"),
-            format!("base_dir = {}", place.dir.path().display()),
-            "log_path = /dev/stderr\nstats_writer_socket_path =\n".to_owned(),
-        ];
-        fs::write(place.dir.path().join("conf"), lines.join("\n")).unwrap();
+        configuration(place.dir.path(), &format!("maildir:{}", place.root().display()));
         place
     }
 
@@ -65,7 +56,7 @@ impl Place {
     fn dovecot(&self, commands: &[&str]) -> String {
         let mut child = Command::new(IMAP)
             .arg("-c")
-            .arg(self.dir.path().join("conf"))
+            .arg(self.dir.path().join("dovecot.conf"))
             .env_clear()
             .envs([("USER", "somebody"), ("HOME", self.dir.path().to_str().unwrap())])
             .stdin(Stdio::piped())
@@ -158,7 +149,7 @@ fn store(view: &mut View, uid: u32, change: Change) {
 /// With a Dovecot, and as somebody whom it serves.
 fn with_dovecot(name: &str, test: impl FnOnce(Place)) {
     if Path::new(IMAP).exists() || tests::skipped(name, "no Dovecot (dovecot-imapd)") {
-        nobody::as_nobody(name, || test(Place::new()));
+        as_nobody(name, || test(Place::new()));
     }
 }
 

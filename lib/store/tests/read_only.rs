@@ -2,14 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
-mod nobody;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use store::{
     Access, Change, Error, Expunges, Flag, Flags, Found, Location, Now, Process, Step, Uid, User, View,
 };
+use tests::as_nobody;
 
 fn user(root: &std::path::Path) -> User {
     let location = Location::parse(&format!("maildir:{}", root.display()), "/".as_ref()).unwrap();
@@ -22,7 +21,7 @@ fn uids(view: &View) -> Vec<u32> {
 
 #[test]
 fn is_read_with_uids_of_our_own() {
-    nobody::as_nobody("is_read_with_uids_of_our_own", || {
+    as_nobody("is_read_with_uids_of_our_own", || {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let dirs = ["", "new", "cur", "tmp"];
@@ -64,7 +63,7 @@ fn is_read_with_uids_of_our_own() {
 
 #[test]
 fn is_made_for_nobody_whose_home_is_anothers() {
-    nobody::as_nobody("is_made_for_nobody_whose_home_is_anothers", || {
+    as_nobody("is_made_for_nobody_whose_home_is_anothers", || {
         let error = user("/proc/1/Maildir".as_ref()).open(b"INBOX", Now::read()).unwrap_err();
         assert!(matches!(error, Error::Io { .. }));
     });

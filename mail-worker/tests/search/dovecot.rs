@@ -1,26 +1,19 @@
 //! Dovecot and we search one Maildir, and find the same.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::mail::MAIL;
-use super::{Place, Session, nobody};
+use tests::as_nobody;
+use tests::dovecot::{IMAP, configuration};
 
-const IMAP: &str = "/usr/lib/dovecot/imap";
+use super::mail::MAIL;
+use super::{Place, Session};
 
 impl Place {
     /// A session of Dovecot's, INBOX selected.
     fn dovecots_session(&self) -> Session {
-        let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
-        let lines = [
-            format!("mail_location = maildir:{}/Maildir:INDEX=MEMORY", self.home.display()),
-            format!("mail_uid = {uid}\nmail_gid = {gid}\nfirst_valid_uid = 1\nfirst_valid_gid = 1"),
-            format!("base_dir = {}", self.home.display()),
-            "log_path = /dev/stderr\nstats_writer_socket_path =\n".to_owned(),
-        ];
-        let conf = self.home.join("conf");
-        fs::write(&conf, lines.join("\n")).unwrap();
+        let location = format!("maildir:{}/Maildir:INDEX=MEMORY", self.home.display());
+        let conf = configuration(&self.home, &location);
         let mut command = Command::new(IMAP);
         command.arg("-c").arg(conf).env_clear().env("USER", "me").env("HOME", &self.home).env("TZ", "UTC");
         Session::new(command)
@@ -34,7 +27,7 @@ fn dovecot_finds_the_same() {
         tests::skipped(name, "no Dovecot (dovecot-imapd)");
         return;
     }
-    nobody::as_nobody(name, || {
+    as_nobody(name, || {
         let place = Place::new(MAIL);
         let (mut ours, mut theirs) = (place.session(), place.dovecots_session());
         let mut differences = Vec::new();

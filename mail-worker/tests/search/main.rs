@@ -6,8 +6,6 @@ mod keys;
 mod mail;
 #[path = "../master/mod.rs"]
 mod master;
-#[path = "../../../lib/store/tests/nobody/mod.rs"]
-mod nobody;
 
 use std::fs::{self, File, FileTimes};
 use std::io::{BufRead, BufReader, Write};

@@ -4,7 +4,10 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// Runs the test of this name: here, or if we are root in a process of its own as nobody.
-pub(crate) fn as_nobody(name: &str, test: impl FnOnce()) {
+///
+/// # Panics
+/// If the test fails there.
+pub fn as_nobody(name: &str, test: impl FnOnce()) {
     if !nix::unistd::geteuid().is_root() {
         return test();
     }
@@ -14,7 +17,7 @@ pub(crate) fn as_nobody(name: &str, test: impl FnOnce()) {
     match child {
         Ok(done) => assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout)),
         Err(error) => {
-            tests::skipped(name, &format!("nobody may not run the test program: {error}"));
+            crate::skipped(name, &format!("nobody may not run the test program: {error}"));
         }
     }
 }
