@@ -220,5 +220,5 @@ fn does_not_speak(protocol: &str, program: &str) -> String {
     )
 }
 
-/// How long a mail program may take to say hello.
-const PROBE_TIME: Duration = Duration::from_secs(10);
+/// How long a mail program may take to say hello. mailctl(8) waits for ten seconds to hear how a reload ended.
+const PROBE_TIME: Duration = Duration::from_secs(8);
