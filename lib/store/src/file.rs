@@ -9,6 +9,8 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 use nix::libc;
 
+use crate::Error;
+
 /// What tells one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
@@ -49,6 +51,16 @@ pub(crate) fn open_regular_with(path: &Path) -> io::Result<(File, Metadata)> {
 /// Opens a regular file to write at its end.
 pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
     regular(OpenOptions::new().append(true), path).map(|(file, _)| file)
+}
+
+/// Opens a directory, through links too. A fifo in its place is an error and never a wait.
+pub(crate) fn open_directory(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(OFlag::O_DIRECTORY.bits()).open(path)
+}
+
+/// Makes the names in a directory last.
+pub(crate) fn sync_directory(path: &Path) -> Result<(), Error> {
+    open_directory(path).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", path))
 }
 
 fn regular(options: &mut OpenOptions, path: &Path) -> io::Result<(File, Metadata)> {

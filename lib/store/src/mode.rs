@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
+use crate::file::open_directory;
+
 /// How to create things in one directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Creation {
@@ -46,7 +48,7 @@ impl Creation {
     /// Creates a directory and what is missing above it (above it: for the owner only).
     pub(crate) fn directory(self, path: &Path) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-        let dir = File::open(path)?;
+        let dir = open_directory(path)?;
         self.share(&dir);
         Ok(())
     }

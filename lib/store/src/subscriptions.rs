@@ -15,7 +15,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::file::open_regular;
+use crate::file::{open_regular, sync_directory};
 use crate::lock::{Attempt, Lock, RETRY, Waiting};
 use crate::mode::Creation;
 use crate::name::{Name, is_inbox};
@@ -181,16 +181,10 @@ impl Subscription {
         }
         fs::rename(&tmp, &self.path).map_err(Error::io("replace", &self.path))?;
         if self.fsync {
-            sync_directory(&self.path)?;
+            sync_directory(self.path.parent().unwrap_or(Path::new("/")))?;
         }
         Ok(())
     }
-}
-
-/// Makes the names in a file's directory last.
-fn sync_directory(path: &Path) -> Result<(), Error> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", dir))
 }
 
 impl Lines {

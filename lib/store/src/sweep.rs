@@ -2,7 +2,7 @@
 //! for any delivery; a file that was linked or dated anew since is somebody's work, whatever date it bears.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, FileTimes, Metadata};
+use std::fs::{self, FileTimes, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -13,6 +13,7 @@ use nix::dir::{Dir, OwningIter};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
+use crate::file::open_directory;
 use crate::scan::Budget;
 use crate::{Error, Mailbox, Now, Step};
 
@@ -39,7 +40,7 @@ impl Mailbox {
         if !now.wall.duration_since(accessed).is_ok_and(|age| age > INTERVAL) {
             return Ok(None);
         }
-        let dir = File::open(&tmp).map_err(Error::io("open", &tmp))?;
+        let dir = open_directory(&tmp).map_err(Error::io("open", &tmp))?;
         // Where reading it does not; who may not will only clean more often.
         let _ = dir.set_times(FileTimes::new().set_accessed(now.wall));
         let names = Dir::open(&tmp, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
@@ -94,7 +95,7 @@ mod tests {
         fs::write(tmp.join(".hidden"), "").unwrap();
         fs::create_dir(tmp.join("directory")).unwrap();
         let date = FileTimes::new().set_modified(now.wall - 9 * AGE);
-        File::options().write(true).open(tmp.join("1.a")).unwrap().set_times(date).unwrap();
+        fs::File::options().write(true).open(tmp.join("1.a")).unwrap().set_times(date).unwrap();
         assert!(mailbox.sweep(now).unwrap().is_none());
         let sweep = |hours| {
             let now = Now { wall: now.wall + Duration::from_hours(hours), ..now };
@@ -106,5 +107,17 @@ mod tests {
         assert_eq!(sweep(35), Some(3));
         assert_eq!(sweep(37), None);
         assert_eq!(sweep(44), Some(2));
+    }
+
+    #[test]
+    fn a_fifo_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let location = Location::parse(dir.path().to_str().unwrap(), "/".as_ref()).unwrap();
+        let mailbox =
+            User::new(Process::new(1, b"here"), location, Vec::new()).open(b"INBOX", Now::read()).unwrap();
+        fs::remove_dir(dir.path().join("tmp")).unwrap();
+        nix::unistd::mkfifo(&dir.path().join("tmp"), Mode::S_IRWXU).unwrap();
+        let now = Now::read();
+        assert!(mailbox.sweep(Now { wall: now.wall + 9 * INTERVAL, ..now }).is_err());
     }
 }

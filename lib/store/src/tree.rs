@@ -11,7 +11,7 @@ mod delete;
 mod removal;
 mod rename;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,7 @@ pub use delete::Deletion;
 pub use rename::Renaming;
 
 use crate::dirs::{self, Dirs};
+use crate::file::sync_directory;
 use crate::mode::Creation;
 use crate::name::Name;
 use crate::subscriptions::{Subscribe, Subscription};
@@ -152,7 +153,7 @@ impl User {
     /// Makes the names in a directory last.
     fn sync_directory(&self, dir: &Path) -> Result<(), Error> {
         match self.saving.fsync {
-            true => File::open(dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", dir)),
+            true => sync_directory(dir),
             false => Ok(()),
         }
     }

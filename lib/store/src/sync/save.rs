@@ -1,7 +1,7 @@
 //! What a save does under the list's lock. A sync may run meanwhile, but takes what was put for the work of strangers:
 //! it waits for the lock, and begins anew when the save is over.
 
-use std::fs::{self, File};
+use std::fs;
 use std::mem;
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::State;
+use crate::file::sync_directory;
 use crate::lock::{self, Attempt};
 use crate::messages::{Name, Place, RECENT};
 use crate::uidlist::{self, Since};
@@ -113,7 +114,7 @@ impl State {
             // The name in tmp/ may come back after a loss of power. Nobody minds.
             for place in [Place::New, Place::Cur] {
                 if letters.clone().any(|letter| letter.place == Some(place)) {
-                    self.sync_directory(place)?;
+                    sync_directory(&self.dirs.dir(place))?;
                 }
             }
         }
@@ -148,12 +149,7 @@ impl State {
     /// Waits until the disk has what was removed as well.
     pub(crate) fn sync_removed(&mut self) -> Result<(), Error> {
         let removed = mem::take(&mut self.removed);
-        removed.into_iter().filter(|_| self.fsync).try_for_each(|place| self.sync_directory(place))
-    }
-
-    fn sync_directory(&self, place: Place) -> Result<(), Error> {
-        let dir = self.dirs.dir(place);
-        File::open(&dir).and_then(|dir| dir.sync_all()).map_err(Error::io("sync", &dir))
+        removed.into_iter().filter(|_| self.fsync).try_for_each(|place| sync_directory(&self.dirs.dir(place)))
     }
 
     /// Gives the lock back.
