@@ -50,6 +50,9 @@ struct Kind {
 
 /// Levels of directories that are looked into.
 const DEPTH_MAX: usize = 32;
+/// More names than a person has: a few links that lead back make any number of them, at no cost.
+pub(crate) const NAMES_MAX: usize = 100_000;
+pub(crate) const TOO_MANY: Error = Error::Impossible("there are too many mailboxes");
 /// What looking into a directory costs, where reading a name costs 1.
 const LOOK: usize = 5;
 
@@ -85,6 +88,9 @@ impl Listing {
                             budget.take(LOOK);
                             self.level(&level, name);
                         }
+                    }
+                    if self.found.len() > NAMES_MAX {
+                        return Err(TOO_MANY);
                     }
                 }
             }
@@ -230,6 +236,23 @@ mod tests {
             row("C", true, false),
         ];
         assert_eq!(names(&at(dir.path(), ":LAYOUT=fs")), expected);
+    }
+
+    #[test]
+    fn links_that_lead_back_do_not_make_names_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c"] {
+            std::os::unix::fs::symlink(".", dir.path().join(name)).unwrap();
+        }
+        let mut listing = Listing::new(&at(dir.path(), ":LAYOUT=fs"));
+        let error = loop {
+            match listing.step(1000) {
+                Ok(step) => assert_eq!(step, Step::More),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::Impossible(_)), "{error}");
+        assert!(listing.found.len() <= NAMES_MAX + DEPTH_MAX);
     }
 
     #[test]

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A file keeps the version that it has; a new one is version 1, which all servers read. It is changed under its own
-//! dotlock by a copy that takes its place, so that whoever reads needs no lock. Both happen in bounded turns: there is
-//! no limit to how many names a client may leave here.
+//! dotlock by a copy that takes its place, so that whoever reads needs no lock. Both happen in bounded turns. A client may
+//! leave more names here than are ever held in memory; then they cannot be listed.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::file::{open_regular, sync_directory};
+use crate::list::{NAMES_MAX, TOO_MANY};
 use crate::lock::{Attempt, Lock, RETRY, Waiting};
 use crate::mode::Creation;
 use crate::name::{Name, is_inbox};
@@ -98,7 +99,7 @@ impl Subscriptions {
             if let Some(name) = name.filter(|name| Name::parse(name.as_bytes(), location).is_ok()) {
                 names.insert(if is_inbox(&name) { "INBOX".to_owned() } else { name });
             }
-            Ok(())
+            if names.len() > NAMES_MAX { Err(TOO_MANY) } else { Ok(()) }
         })
     }
 
@@ -333,6 +334,10 @@ mod tests {
         assert_eq!(read(&location).len(), 100_000);
         change(&location, "box.77777", Subscribe::Remove);
         assert_eq!(read(&location).len(), 99_999);
+        fs::write(&file, (names.join("\n") + "\n").replace("box", "more") + &names.join("\n")).unwrap();
+        let mut reading = Subscriptions::new(&location).unwrap();
+        while reading.step().is_ok() {}
+        assert_eq!(reading.names.len(), NAMES_MAX + 1);
         fs::write(&file, "x".repeat(100_000)).unwrap();
         let mut reading = Subscriptions::new(&location).unwrap();
         assert!(std::iter::repeat_with(|| reading.step()).take(100).any(|step| step.is_err()));
