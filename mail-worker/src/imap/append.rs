@@ -45,6 +45,8 @@ pub(super) async fn run(imap: &mut Imap, name: MailboxName, first: AppendMessage
             }
             return Err(error.into());
         }
+        // The disk was waited for, and more messages may be here already.
+        client.pause().await;
         next = match following(imap).await? {
             Ok(next) => next,
             Err(reply) => {
