@@ -7,14 +7,16 @@
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::signal::kill;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, linkat};
 
 use crate::file::Stamp;
 use crate::filename::decimal;
@@ -73,8 +75,13 @@ impl Lock {
         let dir = guarded.parent().unwrap_or(Path::new("/"));
         // Twice: the second time after a stale one was cleared away.
         for _ in 0..2 {
-            match Creation::within(dir).new_file(&path) {
-                Ok(file) => return Lock::born(process, path, file, waiting, now),
+            match create(&path, dir, process) {
+                Ok(file) => {
+                    *waiting = None;
+                    process.locks.borrow_mut().insert(path.clone());
+                    let (process, touched) = (process.clone(), Cell::new(now.instant));
+                    return Ok(Attempt::Held(Lock { process, path, file, touched }));
+                }
                 Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
                     Errno::EEXIST if is_stale(process, &path, guarded, waiting, now) => {
                         log::warn!("removing stale lock {}", path.display());
@@ -93,28 +100,6 @@ impl Lock {
             }
         }
         Ok(Attempt::Busy)
-    }
-
-    fn born(
-        process: &Rc<Process>,
-        path: PathBuf,
-        mut file: File,
-        waiting: &mut Option<Box<Waiting>>,
-        now: Now,
-    ) -> Result<Attempt, Error> {
-        *waiting = None;
-        let mut text = format!("{}:", process.pid).into_bytes();
-        text.extend_from_slice(&process.host);
-        if let Err(error) = file.write_all(&text) {
-            // An empty lock would hold others up for two minutes.
-            let _ = fs::remove_file(&path);
-            return match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
-                why @ (Errno::ENOSPC | Errno::EDQUOT) => Ok(Attempt::Denied(why)),
-                _ => Err(Error::io("write", &path)(error)),
-            };
-        }
-        process.locks.borrow_mut().insert(path.clone());
-        Ok(Attempt::Held(Lock { process: process.clone(), path, file, touched: Cell::new(now.instant) }))
     }
 
     /// The directory that it is in has another name now.
@@ -157,6 +142,31 @@ pub(crate) fn is_held(process: &Process, guarded: &Path, now: Now) -> bool {
     let Ok(modified) = fs::symlink_metadata(&path).and_then(|meta| meta.modified()) else { return false };
     let age = now.wall.duration_since(modified).unwrap_or_default();
     process.locks.borrow().contains(&path) || age < FORGOTTEN && !is_dead(process, &path)
+}
+
+/// Makes a lock file that says from its birth whose it is: one who dies before he has written that holds all others up
+/// for two minutes. Only where there are no files without a name (NFS) is that risked.
+fn create(path: &Path, dir: &Path, process: &Process) -> io::Result<File> {
+    let text = [format!("{}:", process.pid).as_bytes(), &process.host].concat();
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(Errno::EEXIST.into());
+    }
+    let creation = Creation::within(dir);
+    if let Ok(mut file) = creation.nameless_file(dir) {
+        file.write_all(&text)?;
+        let nameless = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        match linkat(AT_FDCWD, &nameless, AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW) {
+            Ok(()) => return Ok(file),
+            Err(Errno::EEXIST) => return Err(Errno::EEXIST.into()),
+            // No /proc here.
+            Err(_) => {}
+        }
+    }
+    let mut file = creation.new_file(path)?;
+    file.write_all(&text).inspect_err(|_| {
+        let _ = fs::remove_file(path);
+    })?;
+    Ok(file)
 }
 
 fn file(guarded: &Path) -> PathBuf {

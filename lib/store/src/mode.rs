@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
+use nix::fcntl::OFlag;
+
 use crate::file::open_directory;
 
 /// How to create things in one directory.
@@ -33,6 +35,14 @@ impl Creation {
     /// Creates a file that is not there, for writing.
     pub(crate) fn new_file(self, path: &Path) -> io::Result<File> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        self.share(&file);
+        Ok(file)
+    }
+
+    /// Creates a file that has no name yet, for writing, where that is possible.
+    pub(crate) fn nameless_file(self, dir: &Path) -> io::Result<File> {
+        let file =
+            OpenOptions::new().write(true).mode(0o600).custom_flags(OFlag::O_TMPFILE.bits()).open(dir)?;
         self.share(&file);
         Ok(file)
     }
