@@ -3,11 +3,12 @@
 //! A message costs 24 bytes and its base name. The flags' part of the name is made from the flags, unless it holds
 //! what we do not know; then it stands after the base.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::flags::{Extra, Letters};
-use crate::{Flags, Uid, filename};
+use crate::{Flag, Flags, Uid, filename};
 
 /// A message.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +73,18 @@ pub(crate) struct Messages {
     /// The sets that `Entry::extra` means, from 1 on, and their places.
     extras: Vec<Extra>,
     places: HashMap<Extra, u16>,
+    /// The last answer of [`Messages::totals`] and up to which UID that was; none once anything may have changed.
+    totals: Cell<Option<(u32, Totals)>>,
+}
+
+/// How many messages there are, of which kinds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) messages: u32,
+    /// With [`RECENT`].
+    pub(crate) recent: u32,
+    /// Without `\Seen`.
+    pub(crate) unseen: u32,
 }
 
 /// There is no room for more names.
@@ -90,6 +103,7 @@ impl Messages {
 
     /// The same, to change its bits or size.
     pub(crate) fn entry_mut(&mut self, uid: Uid) -> Option<&mut Entry> {
+        self.totals.take();
         let index = self.entries.binary_search_by_key(&uid, |entry| entry.uid).ok()?;
         self.entries.get_mut(index).filter(|entry| entry.bits & GONE == 0)
     }
@@ -106,8 +120,25 @@ impl Messages {
 
     /// The same, to change their bits.
     pub(crate) fn starting_mut(&mut self, uid: u32) -> &mut [Entry] {
+        self.totals.take();
         let below = self.below(uid);
         self.entries.get_mut(below..).unwrap_or_default()
+    }
+
+    /// Of those that are there, up to a UID. Counted once, however often it is asked for.
+    pub(crate) fn totals(&self, up_to: u32) -> Totals {
+        if let Some((_, totals)) = self.totals.get().filter(|known| known.0 == up_to) {
+            return totals;
+        }
+        let mut totals = Totals::default();
+        let known = self.entries.iter().take_while(|entry| entry.uid.get() <= up_to);
+        for entry in known.filter(|entry| entry.bits & GONE == 0) {
+            totals.messages += 1;
+            totals.recent += u32::from(entry.bits & RECENT != 0);
+            totals.unseen += u32::from(!entry.flags.has(Flag::Seen));
+        }
+        self.totals.set(Some((up_to, totals)));
+        totals
     }
 
     /// All flags that a message ever had.
@@ -172,6 +203,7 @@ impl Messages {
         let mut entry = Entry { uid, at: 0, modified: 0, flags, extra: 0, size, bits, missed: 0 };
         entry.at = self.write(name, entry.bits)?;
         self.used = self.used.union(flags.into());
+        self.totals.take();
         self.entries.push(entry);
         Ok(())
     }

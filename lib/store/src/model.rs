@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use slotmap::{SlotMap, new_key_type};
 
 use crate::flags::Extra;
-use crate::messages::{Entry, Full, GONE, IN_NEW, Messages, Place, RECENT};
+use crate::messages::{Entry, Full, GONE, IN_NEW, Messages, Place, RECENT, Totals};
 use crate::{Access, Expunges, Flag, Status, Uid, Update, filename};
 
 new_key_type! {
@@ -139,15 +139,8 @@ impl Model {
 
     /// Totals of what views may know.
     pub(crate) fn status(&self) -> Status {
-        let mut status =
-            Status { uid_next: self.next_uid, uid_validity: self.uid_validity, ..Status::default() };
-        let known = self.messages.all().iter().take_while(|entry| entry.uid.get() <= self.published);
-        for entry in known.filter(|entry| entry.bits & GONE == 0) {
-            status.messages += 1;
-            status.recent += u32::from(entry.bits & RECENT != 0);
-            status.unseen += u32::from(!entry.flags.has(Flag::Seen));
-        }
-        status
+        let Totals { messages, recent, unseen } = self.messages.totals(self.published);
+        Status { messages, recent, unseen, uid_next: self.next_uid, uid_validity: self.uid_validity }
     }
 
     fn change(&mut self) -> u32 {
@@ -225,9 +218,14 @@ impl Model {
             told.recent_told = recent;
         }
         if told.revision < self.revision {
+            // Both in the order of UIDs: one pass.
+            let mut seen = told.known.iter().peekable();
             for (index, entry) in self.messages.all().iter().enumerate() {
-                let foreign = told.known.get(&entry.uid) != Some(&entry.modified);
-                if entry.modified > told.revision && entry.uid.get() <= known && foreign {
+                if entry.modified <= told.revision || entry.uid.get() > known {
+                    continue;
+                }
+                while seen.next_if(|(uid, _)| **uid < entry.uid).is_some() {}
+                if seen.peek() != Some(&(&entry.uid, &entry.modified)) {
                     let gone_before = told.gone.partition_point(|&gone| gone < entry.uid);
                     update.flags.push((count(index + gone_before + 1), entry.uid));
                 }

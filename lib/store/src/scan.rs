@@ -19,7 +19,7 @@ use crate::model::Model;
 use crate::scan::strangers::Strangers;
 
 use crate::{Error, Uid, filename};
-pub(crate) use strangers::Run;
+pub(crate) use strangers::{Merge, Run};
 
 /// A reading of the directories.
 #[derive(Debug)]

@@ -39,6 +39,7 @@ use crate::model::{Edition, Model};
 use crate::scan::{Budget, Run, Scan};
 use crate::uidlist::{Progress, Reader, Rewrite, Since};
 use crate::{Error, Now, Process, Step, Uid};
+use sort::Sorting;
 
 /// A mailbox's model, and how far it agrees with the disk.
 #[derive(Debug)]
@@ -121,8 +122,7 @@ enum Phase {
     /// From this place in `listed`.
     Apply(usize),
     Lock,
-    /// The files from this one on, and then what was sorted into one.
-    Sort(usize, Vec<Run>),
+    Sort(Box<Sorting>),
     /// These files, from this one on.
     Assign(Run, usize),
     /// From this UID on.
@@ -362,7 +362,7 @@ impl State {
             Phase::Records(reader) => self.records(sync, reader, budget),
             Phase::Apply(from) => self.apply(sync, from, budget),
             Phase::Lock => self.lock(sync, now),
-            Phase::Sort(from, runs) => Ok(sort::turn(sync, from, runs, budget)),
+            Phase::Sort(sorting) => Ok(sort::turn(sync, sorting, budget)),
             Phase::Assign(files, from) => self.assign(sync, files, from, now, budget),
             Phase::Write(from, rewrite) => self.write(sync, from, rewrite, budget),
             Phase::Move(from) => self.move_new(sync, from, now, budget),
@@ -397,7 +397,7 @@ impl State {
         sync.rewrite |= self.has_unlisted();
         sync.moves = self.model.has_writer();
         if sync.lock.is_some() {
-            return Ok(Turn::Next(Phase::Sort(0, Vec::new())));
+            return Ok(Turn::Next(Phase::Sort(Box::default())));
         }
         let moves = sync.moves && self.any(IN_NEW);
         if !moves {
@@ -420,7 +420,7 @@ impl State {
             // UIDs are ours alone, then, and messages stay in new/.
             Attempt::Denied(_) => {
                 self.denied = true;
-                Ok(Turn::Next(Phase::Sort(0, Vec::new())))
+                Ok(Turn::Next(Phase::Sort(Box::default())))
             }
             // All that needs no lock goes on.
             Attempt::Busy => {

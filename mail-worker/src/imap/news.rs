@@ -37,6 +37,10 @@ impl Imap {
             return Ok(synced);
         }
         let update = selected.view.update(expunges)?;
+        for some in update.expunged.chunks(NUMBERS_AT_ONCE) {
+            self.client.write(|out| some.iter().for_each(|number| response::expunge(out, *number)));
+            self.client.breathe().await?;
+        }
         self.client.write(|out| write(out, selected, &update));
         let keywords = if update.flags.is_empty() { Vec::new() } else { mailbox.keywords() };
         for (number, uid) in update.flags {
@@ -48,11 +52,8 @@ impl Imap {
     }
 }
 
-/// All but the flags of messages.
+/// All but expunges and the flags of messages.
 fn write(out: &mut Vec<u8>, selected: &Selected, update: &Update) {
-    for number in &update.expunged {
-        response::expunge(out, *number);
-    }
     if let Some(count) = update.exists {
         response::exists(out, count);
     }
@@ -63,3 +64,5 @@ fn write(out: &mut Vec<u8>, selected: &Selected, update: &Update) {
         select::write_flags(out, selected);
     }
 }
+
+const NUMBERS_AT_ONCE: usize = 1000;

@@ -244,6 +244,10 @@ proptest! {
                     }
                 }
             }
+            let there: Vec<&Entry> = model.messages.all().iter().filter(|entry| entry.bits & GONE == 0).collect();
+            let unseen = there.iter().filter(|entry| !entry.flags.has(Flag::Seen)).count();
+            let status = model.status();
+            prop_assert_eq!((status.messages, status.unseen), (count(there.len()), count(unseen)));
             for (key, client) in keys.iter().zip(&clients) {
                 prop_assert_eq!(model.exists(*key) as usize, client.known.len());
                 for (index, &uid) in client.known.iter().enumerate() {

@@ -1,5 +1,8 @@
 //! Files that the model does not know, until each has a UID.
 
+use std::iter::Peekable;
+use std::vec::IntoIter;
+
 use hashbrown::HashTable;
 
 use crate::messages::{Full, NAMES_MAX, Name, Place};
@@ -36,6 +39,25 @@ struct Indexed {
 pub(crate) type Run = Vec<Arrived>;
 
 type Arrived = ((u64, u64), usize);
+
+/// Two runs on the way to be one.
+#[derive(Debug)]
+pub(crate) struct Merge {
+    one: Peekable<IntoIter<Arrived>>,
+    other: Peekable<IntoIter<Arrived>>,
+    merged: Run,
+}
+
+impl Merge {
+    pub(crate) fn new(one: Run, other: Run) -> Merge {
+        let merged = Vec::with_capacity(one.len() + other.len());
+        Merge { one: one.into_iter().peekable(), other: other.into_iter().peekable(), merged }
+    }
+
+    pub(crate) fn into_run(self) -> Run {
+        self.merged
+    }
+}
 
 impl Strangers {
     /// A file's name.
@@ -104,17 +126,19 @@ impl Strangers {
         run
     }
 
-    /// Two runs as one.
-    pub(crate) fn merge(&self, one: Run, other: Run) -> Run {
-        let mut merged = Vec::with_capacity(one.len() + other.len());
-        let (mut one, mut other) = (one.into_iter().peekable(), other.into_iter().peekable());
-        while let (Some(a), Some(b)) = (one.peek(), other.peek()) {
-            let next = if self.order(a, b).is_le() { one.next() } else { other.next() };
-            merged.extend(next);
+    /// Goes on with a merge, for so many files. True when all are in one run.
+    pub(crate) fn merge(&self, merge: &mut Merge, most: usize) -> bool {
+        let Merge { one, other, merged } = merge;
+        for _ in 0..most {
+            let next = match (one.peek(), other.peek()) {
+                (Some(a), Some(b)) if self.order(a, b).is_gt() => other.next(),
+                (Some(_), _) => one.next(),
+                _ => other.next(),
+            };
+            let Some(next) = next else { return true };
+            merged.push(next);
         }
-        merged.extend(one);
-        merged.extend(other);
-        merged
+        false
     }
 
     fn order(&self, a: &Arrived, b: &Arrived) -> std::cmp::Ordering {
