@@ -5,7 +5,8 @@
 //! directory it is, since the kernel asks for the right to read it.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::rc::Rc;
@@ -21,7 +22,8 @@ use crate::seat::Seat;
 pub(crate) struct Watches {
     /// None where the system has no instance for us: then nothing is watched.
     inotify: Option<Inotify>,
-    wanted: RefCell<HashMap<WatchDescriptor, Vec<Seat>>>,
+    /// Who wants to be told of which, by what the loop calls him: a tree of pairs is the least for an idle client.
+    wanted: RefCell<BTreeSet<(WatchDescriptor, usize)>>,
 }
 
 /// Directories watched for one session, until this is dropped.
@@ -69,7 +71,7 @@ impl Watches {
             let added = self.inotify.as_ref()?.add_watch(directory, WHAT);
             let descriptor =
                 added.inspect_err(|why| log::debug!("watching {}: {why}", directory.display())).ok()?;
-            self.wanted.borrow_mut().entry(descriptor).or_default().push(seat);
+            self.wanted.borrow_mut().insert((descriptor, seat.key()));
             watch.directories.push(descriptor);
         }
         Some(watch)
@@ -94,7 +96,8 @@ impl Watches {
                 if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
                     return Noticed::Everybody;
                 }
-                seats.extend(self.wanted.borrow().get(&event.wd).into_iter().flatten());
+                let wanted = self.wanted.borrow();
+                seats.extend(wanted.range(of(event.wd)).map(|(_, key)| Seat::of_key(*key)));
             }
         }
         seats.sort_unstable();
@@ -104,18 +107,19 @@ impl Watches {
 
     fn remove(&self, seat: Seat, descriptor: WatchDescriptor) {
         let mut wanted = self.wanted.borrow_mut();
-        let Some(seats) = wanted.get_mut(&descriptor) else { return };
-        if let Some(index) = seats.iter().position(|other| *other == seat) {
-            seats.swap_remove(index);
-        }
-        if seats.is_empty() {
-            wanted.remove(&descriptor);
-            if let Some(inotify) = &self.inotify {
-                // Where the directory is gone, so is its watch.
-                let _ = inotify.rm_watch(descriptor);
-            }
+        if wanted.remove(&(descriptor, seat.key()))
+            && wanted.range(of(descriptor)).next().is_none()
+            && let Some(inotify) = &self.inotify
+        {
+            // Where the directory is gone, so is its watch.
+            let _ = inotify.rm_watch(descriptor);
         }
     }
+}
+
+/// All who may want to be told of one.
+fn of(descriptor: WatchDescriptor) -> RangeInclusive<(WatchDescriptor, usize)> {
+    (descriptor, 0)..=(descriptor, usize::MAX)
 }
 
 impl Drop for Watch {

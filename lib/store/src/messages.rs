@@ -70,11 +70,17 @@ pub(crate) struct Messages {
     gone: usize,
     /// All flags that a message ever had.
     used: Flags,
-    /// The sets that `Entry::extra` means, from 1 on, and their places.
-    extras: Vec<Extra>,
-    places: HashMap<Extra, u16>,
+    /// What `Entry::extra` means; none in most mailboxes.
+    sets: Option<Box<Sets>>,
     /// The last answer of [`Messages::totals`] and up to which UID that was; none once anything may have changed.
     totals: Cell<Option<(u32, Totals)>>,
+}
+
+/// The sets of keywords that `Entry::extra` means, from 1 on, and their places.
+#[derive(Debug, Default)]
+struct Sets {
+    all: Vec<Extra>,
+    places: HashMap<Extra, u16>,
 }
 
 /// How many messages there are, of which kinds.
@@ -153,26 +159,32 @@ impl Messages {
 
     /// Those of its keywords that its name cannot bear.
     pub(crate) fn extra(&self, entry: &Entry) -> Extra {
-        let place = usize::from(entry.extra).checked_sub(1);
-        place.and_then(|place| self.extras.get(place)).copied().unwrap_or_default()
+        let set = |sets: &Sets| sets.all.get(usize::from(entry.extra).checked_sub(1)?).copied();
+        self.sets.as_deref().and_then(set).unwrap_or_default()
     }
 
     /// Gives a message such keywords. Does nothing if there are too many different sets.
     pub(crate) fn set_extra(&mut self, uid: Uid, extra: Extra) {
-        let place = match self.places.get(&extra) {
-            _ if extra == Extra::NONE => 0,
-            Some(&place) => place,
-            None => {
-                let Ok(place) = u16::try_from(self.extras.len() + 1) else { return };
-                self.extras.push(extra);
-                self.places.insert(extra, place);
-                place
-            }
-        };
+        let Some(place) = self.place(extra) else { return };
         self.used = self.used.union(Flags::new(Letters::default(), extra));
         if let Some(entry) = self.entry_mut(uid) {
             entry.extra = place;
         }
+    }
+
+    /// The place of a set of keywords. None if there are too many.
+    fn place(&mut self, extra: Extra) -> Option<u16> {
+        if extra == Extra::NONE {
+            return Some(0);
+        }
+        let sets = self.sets.get_or_insert_default();
+        if let Some(&place) = sets.places.get(&extra) {
+            return Some(place);
+        }
+        let place = u16::try_from(sets.all.len() + 1).ok()?;
+        sets.all.push(extra);
+        sets.places.insert(extra, place);
+        Some(place)
     }
 
     /// How many entries have a lower UID.
