@@ -113,10 +113,14 @@ impl Imap {
         }
     }
 
-    /// One command and its answer.
+    /// One command and its answer. While it waits for a command, it holds no place for running one.
     async fn exchange(&mut self) -> Result<(), NoCommand> {
         self.client.breathe().await?;
         let line = self.read_command().await?;
+        self.execute(line).await
+    }
+
+    async fn execute(&mut self, line: Vec<u8>) -> Result<(), NoCommand> {
         let Begun { tag, news, work } = self.begin(line)?;
         let mut outcome = work.await;
         if let (Ok(_), Some(expunges)) = (&outcome, news)

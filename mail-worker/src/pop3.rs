@@ -19,7 +19,7 @@ mod unique_id;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io::ErrorKind;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
@@ -64,14 +64,18 @@ pub(crate) async fn serve(client: Rc<Client>, greeting: Greeting) -> Ending {
     pop3.greet(&greeting);
     let hold = pop3.maildrop.hold();
     let client = Rc::clone(&pop3.client);
-    let Err(ending) = keeping(&client, &hold, pop3.converse()).await;
+    let session = pin!(pop3.converse());
+    let Err(ending) = keeping(&client, &hold, session).await;
     ending
 }
 
 /// Runs `session`. Whatever it waits for, others see meanwhile that who has the mailbox for himself is alive.
-async fn keeping<T>(client: &Client, hold: &Weak<Hold>, session: impl Future<Output = T>) -> T {
-    let mut session = pin!(session);
-    poll_fn(|context| {
+fn keeping<T>(
+    client: &Client,
+    hold: &Weak<Hold>,
+    mut session: Pin<&mut impl Future<Output = T>>,
+) -> impl Future<Output = T> {
+    poll_fn(move |context| {
         let polled = session.as_mut().poll(context);
         if let Some(hold) = hold.upgrade().filter(|_| polled.is_pending()) {
             hold.touch(client.now());
@@ -79,7 +83,6 @@ async fn keeping<T>(client: &Client, hold: &Weak<Hold>, session: impl Future<Out
         }
         polled
     })
-    .await
 }
 
 /// The last line to a client that did not ask for it.

@@ -52,7 +52,7 @@ impl Client {
     pub(crate) async fn converse(&self, limit: Instant) -> Result<(), Ending> {
         self.flush().await?;
         // One that sends and sends has turns as all have.
-        self.breathe().await?;
+        self.pause().await;
         while !self.receive()? {
             if self.now().instant >= limit {
                 return Err(Ending::Silent);
@@ -97,8 +97,8 @@ impl Client {
     }
 
     /// Sends all that has collected.
-    pub(crate) async fn flush(&self) -> Result<(), Ending> {
-        self.flush_until(self.now().instant + STALL).await
+    pub(crate) fn flush(&self) -> impl Future<Output = Result<(), Ending>> {
+        self.flush_until(self.now().instant + STALL)
     }
 
     /// The same; a client that takes nothing until `limit` is given up.
