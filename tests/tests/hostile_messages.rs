@@ -81,7 +81,6 @@ const QUESTIONS: &[&str] = &[
     "ENVELOPE",
     "BODYSTRUCTURE",
     "BODY",
-    "ALL",
     "BODY.PEEK[1]",
     "BODY.PEEK[1.MIME]",
     "BODY.PEEK[1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1]",
@@ -92,6 +91,7 @@ const QUESTIONS: &[&str] = &[
     "BODY.PEEK[HEADER.FIELDS (Subject From To)]",
     "BODY.PEEK[HEADER.FIELDS.NOT (Subject)]",
     "BODY.PEEK[1.HEADER.FIELDS (Subject)]",
+    "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY",
 ];
 
 fn survive(bulk: Bulk) {
