@@ -3,26 +3,28 @@
 //! The master keeps its own copy of the client's descriptor until then, and the place in the ledger is reserved before
 //! anybody is offered the client: it is never served twice, never lost in between, and always counted.
 
+mod reserve;
+
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use ioloop::TimerId;
-use log::{error, info, warn};
+use log::{error, warn};
 use slotmap::new_key_type;
+use wire::ConnectionId;
 use wire::auth::Line;
 use wire::login::{Refusal, Request, ToLogin};
-use wire::{ConnectionId, Protocol};
 
 use crate::children::Role;
 use crate::config::{self, ProtocolSettings};
-use crate::ledger::{Counting, Exceeded, Group};
 use crate::login_process::LoginKey;
 use crate::mail_process::Answers;
 use crate::master::{Master, Timer};
 use crate::person::{Person, Rules};
 use crate::pool::{Share, Wanted, WorkerKey};
 use crate::quarantine::Standing;
+use reserve::Full;
 
 new_key_type! {
     /// Names one admission.
@@ -44,6 +46,8 @@ pub(crate) struct Admission {
 enum Stage {
     /// Auth is asked who it is.
     Asking,
+    /// As many of its user are there as may be, of whom one may just have gone.
+    Full(Full),
     /// It has a place in the ledger.
     Reserved(Reserved),
 }
@@ -120,44 +124,7 @@ impl Master {
             error!("{}: {}, {}: {why}", request.protocol, person.user, request.remote.0);
             return self.refuse_internal(key);
         }
-        let delay = match request.protocol {
-            Protocol::Pop3 if person.master_user.is_none() => settings.pop3_login_delay,
-            _ => Duration::ZERO,
-        };
-        if !delay.is_zero()
-            && let Some(left) = self.login_delay.left(&person.user, Instant::now())
-        {
-            let text = format!("You may log in again in {} seconds.", left.as_secs() + 1);
-            return self.refuse(key, Refusal::Delay, &text);
-        }
-        let counting = match person.master_user {
-            Some(_) => Counting::Exempt,
-            None => Counting::Limit(settings.mail_max_userip_connections),
-        };
-        let group =
-            Group { protocol: request.protocol, user: person.user.clone(), address: request.remote.0 };
-        match self.ledger.reserve(group, counting, SystemTime::now()) {
-            Ok(id) => {
-                self.login_delay.begin(&person.user, delay, Instant::now());
-                let reserved = Reserved { id, person, waits: Waits::Worker, tried: Vec::new() };
-                if let Some(admission) = self.admissions.get_mut(key) {
-                    admission.stage = Stage::Reserved(reserved);
-                }
-                self.admitted_as.insert(id, key);
-                self.place(key);
-            }
-            Err(Exceeded(count)) => {
-                let text = format!(
-                    "Maximum number of connections from user+IP exceeded (mail_max_userip_connections={})",
-                    settings.mail_max_userip_connections
-                );
-                info!(
-                    "{}: {}, {}: refused, {count} connections are there: {text}",
-                    request.protocol, person.user, request.remote.0
-                );
-                self.refuse(key, Refusal::Limit, &text);
-            }
-        }
+        self.reserve(key, person, 0);
     }
 
     /// Finds who serves it: one that is there, or a new one.

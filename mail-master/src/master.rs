@@ -63,6 +63,8 @@ pub(crate) enum Timer {
     Children,
     /// An admission has taken too long where it stands.
     Admission(AdmissionKey),
+    /// A place in the ledger may have become free.
+    Full(AdmissionKey),
     /// A mail process has been empty for long enough.
     Empty(WorkerKey),
     /// Ask all mail processes whether they are there.
@@ -200,6 +202,7 @@ impl Master {
         match timer {
             Timer::Children => self.keep_children(),
             Timer::Admission(admission) => self.admission_timed_out(admission),
+            Timer::Full(admission) => self.look_again(admission),
             Timer::Empty(worker) => self.stop_if_empty(worker),
             Timer::Ping => self.ping_workers(),
             Timer::ControlSocket(access) => self.hear_control_socket(access),

@@ -50,6 +50,16 @@ fn one_more_than_a_user_may_have_is_refused_where_each_has_a_process() {
 }
 
 #[test]
+fn who_has_said_goodbye_may_come_back_at_once() {
+    let server = Server::start(&format!("{PRIVATE}mail_max_userip_connections = 1\n"));
+    for _ in 0..40 {
+        let mut alice = server.pop3();
+        alice.login("alice");
+        assert_eq!(alice.ask("QUIT"), "+OK Logging out.");
+    }
+}
+
+#[test]
 fn a_user_who_has_just_logged_in_by_pop3_has_to_wait() {
     let server = Server::start("mail_process_per_connection = no\npop3_login_delay = 1 hour\n");
     let mut alice = server.pop3();

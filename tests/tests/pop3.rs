@@ -25,8 +25,7 @@ fn site() -> Site {
 
 fn with_each(work: impl Fn(Server)) {
     for settings in [SHARED, PRIVATE] {
-        // A process that has said goodbye counts until it is gone.
-        work(site().start(&format!("{settings}mail_max_userip_connections = 10\n")));
+        work(site().start(settings));
     }
 }
 

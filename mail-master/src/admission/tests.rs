@@ -1,11 +1,13 @@
 use std::io::Read;
 use std::os::unix::net::UnixStream;
+use std::time::SystemTime;
 
 use ioloop::Ready;
 use wire::{Protocol, handoff};
 
 use super::*;
 use crate::config::{Host, fixture};
+use crate::ledger::{Counting, Group};
 use crate::log_sink::LogSink;
 use crate::master::Source;
 use crate::pool::Worker;
