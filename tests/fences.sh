@@ -12,7 +12,8 @@ lib/ioloop/src/readiness.rs
 mail-master/src/spawn.rs
 mail-worker/src/environ.rs'
 
-identity_fences='mail-jail/src/jail.rs
+identity_fences='lib/confine/src/identities.rs
+mail-jail/src/jail.rs
 mail-master/src/spawn.rs
 mail-worker/src/identity.rs'
 
