@@ -4,6 +4,9 @@
 #![forbid(unsafe_code)]
 
 mod jail;
+mod limits;
+mod namespace;
+mod paths;
 mod plan;
 mod status;
 
@@ -14,6 +17,7 @@ use std::process::{Command, ExitCode};
 
 use clap::{CommandFactory, Parser};
 
+use jail::Confined;
 use plan::{Arguments, Plan};
 
 #[derive(Parser)]
@@ -21,43 +25,73 @@ use plan::{Arguments, Plan};
 struct CommandLine {
     #[command(flatten)]
     jail: Arguments,
-    /// Print what would be done, and do nothing
+    /// Print what would be done, try it, say what is missing here, and start nothing
     #[arg(long)]
     dry_run: bool,
+    /// Be the helper that writes the maps of that process when a line comes in
+    #[arg(long, hide = true, value_name = "PID", requires = "map_uids", requires = "map_gids")]
+    write_maps_of: Option<u32>,
     /// The program, found by its path or along PATH, and its arguments
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(required_unless_present = "write_maps_of", trailing_var_arg = true, allow_hyphen_values = true)]
     prog: Vec<OsString>,
 }
 
 fn main() -> ExitCode {
     let line = CommandLine::parse();
+    if let Some(process) = line.write_maps_of {
+        return ExitCode::from(namespace::help(process, &line.jail));
+    }
     let plan = match Plan::new(&line.jail) {
         Ok(plan) => plan,
         Err(wrong) => CommandLine::command().error(clap::error::ErrorKind::ValueValidation, wrong).exit(),
     };
     if line.dry_run {
-        return print(&plan, &line.prog);
+        return match rehearse(&plan, &line.prog) {
+            Err(why) if why.kind() != ErrorKind::BrokenPipe => {
+                eprintln!("mail-jail: writing: {why}");
+                ExitCode::FAILURE
+            }
+            Err(_) => ExitCode::SUCCESS,
+            Ok(code) => code,
+        };
     }
-    if let Err(why) = jail::enter(&plan) {
-        eprintln!("mail-jail: {why}");
-        return ExitCode::from(NOT_STARTED);
+    let confined = match jail::enter(&plan) {
+        Ok(confined) => confined,
+        Err(why) => {
+            eprintln!("mail-jail: {why}");
+            return ExitCode::from(NOT_STARTED);
+        }
+    };
+    for missing in &confined.missing {
+        eprintln!("mail-jail: {missing}");
     }
-    let Some((program, arguments)) = line.prog.split_first() else {
+    start(&confined, &line.prog)
+}
+
+fn start(confined: &Confined, prog: &[OsString]) -> ExitCode {
+    let Some((program, arguments)) = prog.split_first() else {
         return ExitCode::from(NOT_STARTED);
     };
-    let why = Command::new(program).args(arguments).exec();
+    let why = Command::new(program).args(arguments).env("MAIL_JAIL", confined.words()).exec();
     eprintln!("mail-jail: {}: {why}", program.display());
     ExitCode::from(if why.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_STARTED })
 }
 
-fn print(plan: &Plan, prog: &[OsString]) -> ExitCode {
+/// Says each step, and goes into the jail, in which nothing is then started.
+fn rehearse(plan: &Plan, prog: &[OsString]) -> io::Result<ExitCode> {
     let words: Vec<_> = prog.iter().map(|word| word.to_string_lossy()).collect();
-    match writeln!(io::stdout(), "{plan}become {}", words.join(" ")) {
-        Err(why) if why.kind() != ErrorKind::BrokenPipe => {
-            eprintln!("mail-jail: writing: {why}");
-            ExitCode::FAILURE
+    let mut out = io::stdout();
+    writeln!(out, "{plan}become {}", words.join(" "))?;
+    match jail::enter(plan) {
+        Ok(confined) => {
+            writeln!(out, "here: {}", confined.words())?;
+            confined.missing.iter().try_for_each(|missing| writeln!(out, "here: {missing}"))?;
+            Ok(ExitCode::SUCCESS)
         }
-        _ => ExitCode::SUCCESS,
+        Err(why) => {
+            writeln!(out, "here: not started: {why}")?;
+            Ok(ExitCode::from(NOT_STARTED))
+        }
     }
 }
 

@@ -1,41 +1,111 @@
 //! What a jail is made of: the command line, with names looked up and nonsense refused.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use caps::{Capability, CapsHashSet};
-use clap::Args;
+use clap::{Args, ValueEnum};
+use confine::Ranges;
 use nix::unistd::{Gid, Group, Uid, User};
 use thiserror::Error;
 
+use crate::limits::Limits;
+use crate::paths::Paths;
+
 /// The jail as it is asked for.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct Arguments {
-    /// Whom to become for good: a name or a number, never root
+    /// Whom to become for good: a name or a number, never root [default: ids stay as they are]
     #[arg(long, value_name = "USER")]
-    user: String,
+    pub(crate) user: Option<String>,
     /// The group, a name or a number [default: the user's own]
-    #[arg(long, value_name = "GROUP")]
-    group: Option<String>,
+    #[arg(long, value_name = "GROUP", requires = "user")]
+    pub(crate) group: Option<String>,
     /// The supplementary groups [default: none]
-    #[arg(long, value_name = "GROUP,...", value_delimiter = ',')]
-    groups: Vec<String>,
+    #[arg(long, value_name = "GROUP,...", value_delimiter = ',', requires = "user")]
+    pub(crate) groups: Vec<String>,
     /// A capability that stays, such as setuid; may be given several times
     #[arg(long = "keep-cap", value_name = "CAP", value_delimiter = ',', value_parser = capability)]
-    keep: Vec<Capability>,
+    pub(crate) keep: Vec<Capability>,
+    /// The users that may be become, such as 1000-59999,60001, beside USER
+    #[arg(long, value_name = "RANGES")]
+    pub(crate) map_uids: Option<Ranges>,
+    /// The groups that may be become, beside GROUP
+    #[arg(long, value_name = "RANGES")]
+    pub(crate) map_gids: Option<Ranges>,
+    /// What holds the program to them
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = Identity::Auto)]
+    pub(crate) identity: Identity,
+    /// No signals to any other process
+    #[arg(long)]
+    pub(crate) signal_self: bool,
+    #[command(flatten)]
+    pub(crate) paths: Paths,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    /// A part without which nothing is started [default: seccomp, and identity where --map-uids or --map-gids is given]
+    #[arg(long, value_enum, value_name = "PART,...", value_delimiter = ',')]
+    pub(crate) require: Option<Vec<Part>>,
+}
+
+/// What can be missing on a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Part {
+    /// A user namespace
+    Namespace,
+    /// A user namespace or its fall-back
+    Identity,
+    /// The system call filter
+    Seccomp,
+    /// The paths
+    Landlock,
+}
+
+/// What holds a process to its ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Identity {
+    /// The namespace where there can be one, else the filter
+    #[default]
+    Auto,
+    /// The maps of a user namespace
+    Namespace,
+    /// A filter on the arguments of system calls
+    Filter,
 }
 
 /// What will be left.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
+    /// None: whoever this is.
+    pub(crate) base: Option<Base>,
+    /// Alone in every set.
+    pub(crate) keep: CapsHashSet,
+    /// Base is in them. None: nothing holds the program but its capabilities.
+    pub(crate) maps: Option<Maps>,
+    pub(crate) identity: Identity,
+    pub(crate) signal_self: bool,
+    pub(crate) paths: Paths,
+    pub(crate) limits: Limits,
+    pub(crate) required: BTreeSet<Part>,
+}
+
+/// Whom the program is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Base {
     /// Real, effective and saved.
     pub(crate) uid: Uid,
     /// Real, effective and saved.
     pub(crate) gid: Gid,
     /// Sorted, each once.
     pub(crate) groups: Vec<Gid>,
-    /// Alone in every set.
-    pub(crate) keep: CapsHashSet,
+}
+
+/// Whom the program can become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Maps {
+    pub(crate) uids: Ranges,
+    pub(crate) gids: Ranges,
 }
 
 /// Why no jail can be made of a command line.
@@ -49,49 +119,127 @@ pub(crate) enum Wrong {
     GroupUnknown(String),
     #[error("{0}: root's; a jail is for somebody who is not")]
     Root(String),
+    #[error("--map-uids and --map-gids need --user, whose ids they add to")]
+    NoBase,
+    #[error("--require {0}: nothing here asks for that part")]
+    NotAsked(&'static str),
     #[error("{0}: the user database cannot be read")]
     Database(String),
 }
 
 impl Plan {
     pub(crate) fn new(arguments: &Arguments) -> Result<Self, Wrong> {
-        let (uid, own_gid) = user(&arguments.user)?;
-        let gid = match (&arguments.group, own_gid) {
-            (Some(name), _) => group(name)?,
-            (None, Some(gid)) => gid,
-            (None, None) => return Err(Wrong::GroupUnknown(arguments.user.clone())),
+        let base = arguments.user.as_deref().map(|name| Base::new(name, arguments)).transpose()?;
+        let maps = match (&base, &arguments.map_uids, &arguments.map_gids) {
+            (_, None, None) => None,
+            (None, ..) => return Err(Wrong::NoBase),
+            (Some(base), uids, gids) => Some(Maps::new(base, uids.clone(), gids.clone())?),
         };
-        let mut groups: Vec<_> = arguments.groups.iter().map(|name| group(name)).collect::<Result<_, _>>()?;
-        groups.sort_by_key(|gid| gid.as_raw());
-        groups.dedup();
-        if uid.is_root() {
-            return Err(Wrong::Root(format!("user {}", arguments.user)));
+        let asked = |part| match part {
+            Part::Namespace => maps.is_some() && arguments.identity != Identity::Filter,
+            Part::Identity => maps.is_some(),
+            Part::Seccomp => true,
+            Part::Landlock => !arguments.paths.is_empty(),
+        };
+        let required: BTreeSet<_> = match &arguments.require {
+            None => [Part::Identity, Part::Seccomp].into_iter().filter(|&part| asked(part)).collect(),
+            Some(parts) => parts.iter().copied().collect(),
+        };
+        if let Some(part) = required.iter().find(|&&part| !asked(part)) {
+            return Err(Wrong::NotAsked(part.word()));
         }
-        if gid.as_raw() == 0 || groups.iter().any(|gid| gid.as_raw() == 0) {
-            return Err(Wrong::Root("group 0".to_owned()));
-        }
-        Ok(Self { uid, gid, groups, keep: arguments.keep.iter().copied().collect() })
+        Ok(Self {
+            base,
+            keep: arguments.keep.iter().copied().collect(),
+            maps,
+            identity: arguments.identity,
+            signal_self: arguments.signal_self,
+            paths: arguments.paths.clone(),
+            limits: arguments.limits,
+            required,
+        })
     }
 
     /// The names of the capabilities that stay, as prctl(2) pages and `--keep-cap` have them.
     fn kept(&self) -> String {
         let mut names: Vec<_> = self.keep.iter().map(Capability::to_string).collect();
         names.sort_unstable();
-        if names.is_empty() { "none".to_owned() } else { names.join(" ") }
+        or_none(&names)
+    }
+}
+
+impl Base {
+    fn new(name: &str, arguments: &Arguments) -> Result<Self, Wrong> {
+        let (uid, own_gid) = user(name)?;
+        let gid = match (&arguments.group, own_gid) {
+            (Some(name), _) => group(name)?,
+            (None, Some(gid)) => gid,
+            (None, None) => return Err(Wrong::GroupUnknown(name.to_owned())),
+        };
+        let mut groups: Vec<_> = arguments.groups.iter().map(|name| group(name)).collect::<Result<_, _>>()?;
+        groups.sort_by_key(|gid| gid.as_raw());
+        groups.dedup();
+        if uid.is_root() {
+            return Err(Wrong::Root(format!("user {name}")));
+        }
+        if gid.as_raw() == 0 || groups.iter().any(|gid| gid.as_raw() == 0) {
+            return Err(Wrong::Root("group 0".to_owned()));
+        }
+        Ok(Self { uid, gid, groups })
+    }
+}
+
+impl Maps {
+    fn new(base: &Base, uids: Option<Ranges>, gids: Option<Ranges>) -> Result<Self, Wrong> {
+        let uids = uids.unwrap_or_default().with([base.uid.as_raw()]);
+        let own = base.groups.iter().chain([&base.gid]).map(|gid| gid.as_raw());
+        let gids = gids.unwrap_or_default().with(own);
+        match (uids.contains(0), gids.contains(0)) {
+            (true, _) => Err(Wrong::Root("--map-uids 0".to_owned())),
+            (_, true) => Err(Wrong::Root("--map-gids 0".to_owned())),
+            _ => Ok(Self { uids, gids }),
+        }
+    }
+}
+
+impl Part {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Namespace => "namespace",
+            Self::Identity => "identity",
+            Self::Seccomp => "seccomp",
+            Self::Landlock => "landlock",
+        }
     }
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let groups: Vec<_> = self.groups.iter().map(Gid::to_string).collect();
-        let groups = if groups.is_empty() { "none".to_owned() } else { groups.join(" ") };
+        if let Some(maps) = &self.maps {
+            let form = match self.identity {
+                Identity::Auto => "a user namespace, or else a filter",
+                Identity::Namespace => "a user namespace",
+                Identity::Filter => "a filter",
+            };
+            writeln!(f, "ids, held by {form}: uids {}; gids {}", maps.uids, maps.gids)?;
+        }
         writeln!(f, "bounding set: {}", self.kept())?;
-        writeln!(f, "supplementary groups: {groups}")?;
-        writeln!(f, "gid: {}", self.gid)?;
-        writeln!(f, "uid: {}", self.uid)?;
+        if let Some(base) = &self.base {
+            let groups: Vec<_> = base.groups.iter().map(Gid::to_string).collect();
+            writeln!(f, "supplementary groups: {}", or_none(&groups))?;
+            writeln!(f, "gid: {}", base.gid)?;
+            writeln!(f, "uid: {}", base.uid)?;
+        }
         writeln!(f, "permitted, effective, inheritable and ambient set: {}", self.kept())?;
-        writeln!(f, "no new privileges: yes")
+        writeln!(f, "no new privileges: yes")?;
+        write!(f, "{}{}", self.paths, self.limits)?;
+        let signals = if self.signal_self { ", signals to others" } else { "" };
+        writeln!(f, "system calls refused: those of mail-jail(8){signals}")
     }
+}
+
+fn or_none(words: &[String]) -> String {
+    if words.is_empty() { "none".to_owned() } else { words.join(" ") }
 }
 
 /// The user, and the group that the user database gives it.
@@ -129,18 +277,24 @@ mod tests {
 
     fn arguments(user: &str, group: Option<&str>, groups: &[&str]) -> Arguments {
         Arguments {
-            user: user.to_owned(),
+            user: Some(user.to_owned()),
             group: group.map(str::to_owned),
             groups: groups.iter().map(|&name| name.to_owned()).collect(),
             keep: vec![Capability::CAP_SETUID, Capability::CAP_SETGID],
+            ..Arguments::default()
         }
+    }
+
+    fn with_maps(uids: &str, gids: &str) -> Arguments {
+        let (map_uids, map_gids) = (uids.parse().ok(), gids.parse().ok());
+        Arguments { map_uids, map_gids, ..arguments("19001", Some("19001"), &["7"]) }
     }
 
     #[test]
     fn numbers_need_no_user_database() {
-        let plan = Plan::new(&arguments("19001", Some("19001"), &["7", "5", "7"])).unwrap();
-        assert_eq!((plan.uid, plan.gid), (Uid::from_raw(19001), Gid::from_raw(19001)));
-        assert_eq!(plan.groups, [Gid::from_raw(5), Gid::from_raw(7)]);
+        let base = Plan::new(&arguments("19001", Some("19001"), &["7", "5", "7"])).unwrap().base.unwrap();
+        assert_eq!((base.uid, base.gid), (Uid::from_raw(19001), Gid::from_raw(19001)));
+        assert_eq!(base.groups, [Gid::from_raw(5), Gid::from_raw(7)]);
         let wrong = Plan::new(&arguments("4000000000", None, &[])).unwrap_err();
         assert_eq!(wrong, Wrong::GroupUnknown("4000000000".to_owned()));
     }
@@ -152,6 +306,29 @@ mod tests {
         {
             assert!(matches!(Plan::new(&arguments(user, group, groups)), Err(Wrong::Root(_))));
         }
+        for (uids, gids) in [("0-5", "5"), ("5", "0"), ("0", "0")] {
+            assert!(matches!(Plan::new(&with_maps(uids, gids)), Err(Wrong::Root(_))));
+        }
+    }
+
+    #[test]
+    fn base_is_in_the_maps() {
+        let maps = Plan::new(&with_maps("20000-20005", "30000")).unwrap().maps.unwrap();
+        assert_eq!(
+            (maps.uids.to_string(), maps.gids.to_string()),
+            ("19001,20000-20005".into(), "7,19001,30000".into())
+        );
+        let no_base = Arguments { user: None, ..with_maps("5", "5") };
+        assert_eq!(Plan::new(&no_base).unwrap_err(), Wrong::NoBase);
+    }
+
+    #[test]
+    fn what_is_asked_for_by_maps_is_required_unless_said_otherwise() {
+        let required = |arguments: &Arguments| Plan::new(arguments).map(|plan| Vec::from_iter(plan.required));
+        assert_eq!(required(&with_maps("5", "5")), Ok(vec![Part::Identity, Part::Seccomp]));
+        assert_eq!(required(&arguments("5", Some("5"), &[])), Ok(vec![Part::Seccomp]));
+        let landlock = Arguments { require: Some(vec![Part::Landlock]), ..with_maps("5", "5") };
+        assert_eq!(required(&landlock), Err(Wrong::NotAsked("landlock")));
     }
 
     #[test]
