@@ -74,10 +74,11 @@ pub(crate) fn can_be_had(base: &Base, maps: &Maps) -> Result<(), String> {
         .output();
     let said = tried.map_err(|why| format!("trying it: {why}"))?.stdout;
     let said = String::from_utf8_lossy(&said);
-    match said.lines().rfind(|line| line.starts_with(HERE)).map(|line| line.trim_start_matches(HERE)) {
-        Some(here) => here.strip_prefix("not started: ").map_or(Ok(()), |why| Err(why.to_owned())),
-        None => Err("trying it: no answer".to_owned()),
-    }
+    let Some(here) = said.lines().find_map(|line| line.strip_prefix("here: ")) else {
+        return Err("trying it: no answer".to_owned());
+    };
+    let Some(why) = here.strip_prefix("not started: ") else { return Ok(()) };
+    Err(why.trim_start_matches("no namespace, which is required: ").to_owned())
 }
 
 /// The helper: writes the maps of its parent when a line comes in, and says how that went.
@@ -107,7 +108,6 @@ fn lines(ids: &Ranges) -> String {
 
 const THIS_PROGRAM: &str = "/proc/self/exe";
 const DONE: &str = "mapped";
-const HERE: &str = "here: ";
 /// The kernel takes so many lines, and less than a page of them.
 const MOST_RANGES: usize = 340;
 const LONGEST_MAP: usize = 4095;
