@@ -8,7 +8,7 @@ use confine::Ranges;
 use nix::unistd::{Gid, Uid};
 use thiserror::Error;
 
-use crate::jail::{Confined, Form};
+use crate::jail::{Confined, Form, NotConfined};
 use crate::plan::{Maps, Plan};
 
 /// Something is not as the plan has it.
@@ -39,10 +39,11 @@ impl Kernel {
         plan: &Plan,
         confined: &Confined,
         bounded: bool,
-    ) -> Result<(), crate::jail::NotConfined> {
-        check(&text(&mut self.status)?, plan, bounded)?;
+    ) -> Result<(), NotConfined> {
+        let status = text(&mut self.status)?;
+        check(&status, plan, bounded)?;
         if confined.seccomp {
-            numbers(&text(&mut self.status)?, "Seccomp", &[FILTERED])?;
+            numbers(&status, "Seccomp", &[FILTERED])?;
         }
         if let (Form::Namespace, Some(Maps { uids, gids })) = (confined.form, &plan.maps) {
             map("uid_map", &text(&mut self.uid_map)?, uids)?;
@@ -57,7 +58,6 @@ const FILTERED: u32 = 2;
 
 fn text(file: &mut File) -> io::Result<String> {
     let mut text = String::new();
-    io::Seek::rewind(file)?;
     file.read_to_string(&mut text)?;
     Ok(text)
 }

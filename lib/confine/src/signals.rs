@@ -26,8 +26,8 @@ impl Filter {
             .fold(filter, |filter, &request| filter.refuse_when(c::SYS_ioctl, &[When::is(1, request)]));
         // By a group or by all processes of a user: only by a process.
         let filter = filter
-            .refuse_when(c::SYS_setpriority, &[When::is_not(0, c::PRIO_PROCESS)])
-            .refuse_when(c::SYS_ioprio_set, &[When::is_not(0, 1)]);
+            .refuse_when(c::SYS_setpriority, &[When::is_not(0, PRIO_PROCESS)])
+            .refuse_when(c::SYS_ioprio_set, &[When::is_not(0, IOPRIO_WHO_PROCESS)]);
         filter.refuse(&[c::SYS_pidfd_open, c::SYS_pidfd_send_signal])
     }
 }
@@ -51,3 +51,6 @@ const OWNERS: [i32; 3] = [c::F_SETOWN, 10, 15];
 
 /// The same by ioctl: FIOSETOWN, SIOCSPGRP.
 const OWNER_REQUESTS: [u32; 2] = [0x8901, 0x8902];
+
+const PRIO_PROCESS: u32 = 0;
+const IOPRIO_WHO_PROCESS: u32 = 1;
