@@ -26,7 +26,7 @@ pub(crate) use strangers::{Merge, Run};
 pub(crate) struct Scan {
     /// The stamps before it began.
     pub(crate) times: Times,
-    reading: Reading,
+    pub(crate) reading: Reading,
     stage: Stage,
     secret: RandomState,
     /// Base names that the model has.

@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use nix::errno::Errno;
 
 use super::{Phase, Quiet, ROUNDS, State, Sync, Turn};
-use crate::dirs::{self, Known};
+use crate::dirs;
 use crate::messages::{GONE, IN_NEW, Place, SEEN, TOUCHED};
 use crate::scan::{Budget, Match};
 use crate::{Error, Now, Uid, filename};
@@ -79,7 +79,8 @@ impl State {
         // Held until here: a double may get a new name.
         sync.lock = None;
         let missed = if sync.reaped { self.any_missed() } else { self.expunge_unseen(self.quiet(sync)?) };
-        self.known = Known::read(sync.scan.times, sync.began, now);
+        let messages = self.model.messages.all().len();
+        self.known.read(sync.scan.reading, sync.scan.times, messages, sync.began, now);
         self.unmoved = !sync.moves && self.any(IN_NEW);
         let changed = self.dirs.times()? != sync.scan.times;
         let again = changed || missed || self.doubt;
