@@ -224,7 +224,7 @@ impl Client {
         loop {
             match mailbox.sync(self.now(), NAMES_A_TURN)? {
                 Step::Done(()) => return Ok(Synced::All),
-                Step::More => self.rest(Wants::turn()).await,
+                Step::More | Step::Disk(_) => self.rest(Wants::turn()).await,
                 Step::Busy { retry_after } if self.now().instant >= limit => {
                     return match mailbox.status().uid_validity {
                         0 => Err(Error::Locked),
@@ -248,7 +248,7 @@ impl Client {
         loop {
             match turn(self.now())? {
                 Step::Done(done) => return Ok(done),
-                Step::More => {
+                Step::More | Step::Disk(_) => {
                     limit = self.now().instant + patience;
                     self.rest(Wants::turn()).await;
                 }

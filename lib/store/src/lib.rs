@@ -1,9 +1,10 @@
 //! A user's mail on disk: Maildir and Maildir++ with lasting UIDs.
 //!
 //! The crate knows no client, no socket and no clock: who asks has already become the right system user, and passes
-//! the time in. Nothing here waits. What would have to wait for another program's lock says [`Step::Busy`]; what
-//! would take long is done in bounded turns and says [`Step::More`] between them. Nothing that stands in a user's
-//! directory (odd names, fifos, links, broken lists) may cost more than that user's command.
+//! the time in. Nothing here waits. What would have to wait for another program's lock says [`Step::Busy`], for the
+//! disk [`Step::Disk`] (see [`Syncer`]); what would take long is done in bounded turns and says [`Step::More`] between
+//! them. Nothing that stands in a user's directory (odd names, fifos, links, broken lists) may cost more than that
+//! user's command.
 //!
 //! A [`Process`] holds what is one per process, a [`User`] one user's location and open mailboxes, a [`Mailbox`] is
 //! the model of one directory, shared by all who have it open, and a [`View`] is what one client has been told of it.
@@ -15,6 +16,7 @@
 
 mod cache;
 mod dirs;
+mod disk;
 mod error;
 mod file;
 mod filename;
@@ -44,6 +46,7 @@ mod validity;
 mod view;
 
 pub use cache::{Cache, Kind};
+pub use disk::{Extent, Flush, Syncer, Ticket};
 pub use error::{Error, Reach};
 pub use flags::{Flag, Flags, Keyword};
 pub use hold::Hold;
@@ -94,4 +97,18 @@ pub enum Step<T> {
         /// How long to wait before the next try.
         retry_after: Duration,
     },
+    /// Something has to be on the disk first: call again when that is there, and now and then before.
+    Disk(Ticket),
+}
+
+impl<T> Step<T> {
+    /// Itself, as a step of what this one is a part of; none if it is done.
+    pub(crate) fn unfinished<U>(self) -> Option<Step<U>> {
+        match self {
+            Step::Done(_) => None,
+            Step::More => Some(Step::More),
+            Step::Busy { retry_after } => Some(Step::Busy { retry_after }),
+            Step::Disk(ticket) => Some(Step::Disk(ticket)),
+        }
+    }
 }

@@ -140,10 +140,8 @@ impl Mailbox {
         }
         if state.model.uid_validity == 0 {
             // What has no letter belongs to a UIDVALIDITY.
-            match state.sync(now, KNOWING)? {
-                Step::Done(()) => {}
-                Step::More => return Ok(Step::More),
-                Step::Busy { retry_after } => return Ok(Step::Busy { retry_after }),
+            if let Some(unfinished) = state.sync(now, KNOWING)?.unfinished() {
+                return Ok(unfinished);
             }
         }
         let add = |state: &mut State| {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::Syncer;
+
 /// The time, as the caller has it: read once for a piece of work.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
@@ -25,6 +27,8 @@ pub struct Process {
     pub(crate) locks: RefCell<HashSet<PathBuf>>,
     /// Time of the last unique name, in microseconds.
     last_name: Cell<u64>,
+    /// Who waits for the disk; none: whoever has something to sync.
+    pub(crate) syncer: Option<Rc<dyn Syncer>>,
 }
 
 impl Now {
@@ -43,9 +47,14 @@ impl Now {
 impl Process {
     /// `pid` and `host` (as gethostname has it) go into locks and into the names of messages.
     pub fn new(pid: u32, host: &[u8]) -> Rc<Process> {
+        Process::with_syncer(pid, host, None)
+    }
+
+    /// One that has somebody wait for the disk.
+    pub fn with_syncer(pid: u32, host: &[u8], syncer: Option<Rc<dyn Syncer>>) -> Rc<Process> {
         let host = if host.is_empty() { b"unknown" } else { host };
         let locks = RefCell::default();
-        Rc::new(Process { pid, host: host.into(), locks, last_name: Cell::new(0) })
+        Rc::new(Process { pid, host: host.into(), locks, last_name: Cell::new(0), syncer })
     }
 
     /// A name for a message that nobody else has or will have: `<seconds>.M<microseconds>P<pid>.<host>`.

@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 pub use draft::Draft;
 
+use crate::disk::Flushes;
 use crate::scan::Budget;
 use crate::sync::Letter;
 use crate::{Error, Flags, Found, Mailbox, Now, Step, Uid, View};
@@ -43,11 +44,13 @@ impl Default for Saving {
 pub struct Save {
     mailbox: Rc<Mailbox>,
     letters: Vec<(Temporary, Letter)>,
+    /// Files on their way to the disk, and later directories and the list.
+    flushes: Flushes,
     stage: Stage,
 }
 
 /// How far it came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Stage {
     /// Messages are added.
     Open,
@@ -57,6 +60,8 @@ enum Stage {
     Locked,
     /// Under the lock: so many messages have their places.
     Placing(usize),
+    /// Under the lock: all have, and these UIDs in the list, and both are to be on the disk.
+    Listed(Vec<Uid>),
     Done,
 }
 
@@ -86,7 +91,12 @@ impl Mailbox {
 
     /// Begins to save messages here.
     pub fn save(self: &Rc<Self>) -> Save {
-        Save { mailbox: Rc::clone(self), letters: Vec::new(), stage: Stage::Open }
+        Save {
+            mailbox: Rc::clone(self),
+            letters: Vec::new(),
+            flushes: Flushes::default(),
+            stage: Stage::Open,
+        }
     }
 }
 
@@ -106,9 +116,11 @@ impl Save {
         Draft::new(&self.mailbox, LineEnds::AsTheyAre, now)
     }
 
-    /// Adds a message that is complete. Keywords are this mailbox's. INTERNALDATE is `received`, or now.
+    /// Adds a message that is complete. Keywords are this mailbox's. INTERNALDATE is `received`, or now. Until
+    /// [`Save::written`] is done its file stays open.
     pub fn add(&mut self, draft: Draft, flags: Flags, received: Option<SystemTime>) -> Result<(), Error> {
-        let (temporary, size, crlf_size) = draft.finish(received)?;
+        let process = Rc::clone(&self.mailbox.state.borrow().process);
+        let (temporary, size, crlf_size) = draft.finish(received, &process, &mut self.flushes)?;
         self.push(temporary, flags, size, Some(crlf_size));
         Ok(())
     }
@@ -152,10 +164,15 @@ impl Save {
         (self.letters.len() as u64, bytes)
     }
 
+    /// Are all that were added on the disk? `commit` waits for it too.
+    pub fn written(&mut self) -> Result<Step<()>, Error> {
+        Ok(self.flushes.awaited()?.map_or(Step::Done(()), Step::Disk))
+    }
+
     /// One turn towards their being saved; `budget` is as in [`Mailbox::sync`]. After an error nothing is saved, and
     /// this is to be dropped.
     pub fn commit(&mut self, now: Now, budget: usize) -> Result<Step<Saved>, Error> {
-        if self.stage == Stage::Open {
+        if matches!(self.stage, Stage::Open) {
             let (messages, bytes) = self.total();
             self.mailbox.may_save(messages, bytes)?;
             self.stage = Stage::Agreed;
@@ -173,48 +190,64 @@ impl Save {
     fn advance(&mut self, now: Now, budget: usize) -> Result<Step<Saved>, Error> {
         let mut state = self.mailbox.state.borrow_mut();
         state.touch_lock(now);
-        if self.stage == Stage::Agreed {
-            match state.lock_for_save(now, budget)? {
-                Step::Done(()) => self.stage = Stage::Locked,
-                Step::More => return Ok(Step::More),
-                Step::Busy { retry_after } => return Ok(Step::Busy { retry_after }),
+        let mut budget = Budget(budget.max(1));
+        loop {
+            if let Some(ticket) = self.flushes.awaited()? {
+                return Ok(Step::Disk(ticket));
             }
-        }
-        if self.stage == Stage::Locked {
-            match state.catch_up(now, budget, self.letters.len() as u64)? {
-                Step::Done(()) => self.stage = Stage::Placing(0),
-                Step::More => return Ok(Step::More),
-                Step::Busy { retry_after } => return Ok(Step::Busy { retry_after }),
-            }
-        }
-        if let Stage::Placing(placed) = &mut self.stage {
-            let before = state.dirs.times()?;
-            let mut budget = Budget(budget.max(1));
-            while let Some((temporary, letter)) = self.letters.get_mut(*placed) {
-                if !budget.take(PLACING) {
+            self.stage = match &mut self.stage {
+                Stage::Open | Stage::Agreed => match state.lock_for_save(now, budget.0)?.unfinished() {
+                    None => Stage::Locked,
+                    Some(unfinished) => return Ok(unfinished),
+                },
+                Stage::Locked => match state.catch_up(now, budget.0, self.letters.len() as u64)?.unfinished()
+                {
+                    None => Stage::Placing(0),
+                    Some(unfinished) => return Ok(unfinished),
+                },
+                Stage::Placing(placed) => {
+                    let before = state.dirs.times()?;
+                    while let Some((temporary, letter)) = self.letters.get_mut(*placed) {
+                        if !budget.take(PLACING) {
+                            state.changed(before, now)?;
+                            return Ok(Step::More);
+                        }
+                        state.place(&temporary.path, letter)?;
+                        temporary.exists = false;
+                        *placed += 1;
+                    }
                     state.changed(before, now)?;
-                    return Ok(Step::More);
+                    let (uids, flushes) =
+                        state.list_letters(self.letters.iter().map(|(_, letter)| letter))?;
+                    self.flushes = flushes;
+                    Stage::Listed(uids)
                 }
-                state.place(&temporary.path, letter)?;
-                temporary.exists = false;
-                *placed += 1;
+                Stage::Listed(uids) => {
+                    state.enrol(uids, self.letters.iter().map(|(_, letter)| letter))?;
+                    state.unlock();
+                    let (uid_validity, uids) = (state.model.uid_validity, std::mem::take(uids));
+                    self.stage = Stage::Done;
+                    return Ok(Step::Done(Saved { uid_validity, uids }));
+                }
+                Stage::Done => {
+                    return Ok(Step::Done(Saved {
+                        uid_validity: state.model.uid_validity,
+                        uids: Vec::new(),
+                    }));
+                }
             }
-            state.changed(before, now)?;
         }
-        let uids = state.enrol(self.letters.iter().map(|(_, letter)| letter))?;
-        state.unlock();
-        self.stage = Stage::Done;
-        Ok(Step::Done(Saved { uid_validity: state.model.uid_validity, uids }))
     }
 }
 
 impl Drop for Save {
     fn drop(&mut self) {
         // Not if a panic within the model brought us here: then it is thrown away, and its lock with it.
-        if matches!(self.stage, Stage::Locked | Stage::Placing(_))
+        if !matches!(self.stage, Stage::Open | Stage::Agreed | Stage::Done)
             && let Ok(mut state) = self.mailbox.state.try_borrow_mut()
         {
             self.letters.iter().for_each(|(_, letter)| state.take_out(letter));
+            state.unlist();
             state.unlock();
         }
     }

@@ -9,6 +9,7 @@
 //! Sort      the other files, by their arrival
 //! Assign    they get the next UIDs
 //! Write     to the list
+//! Flush     it to the disk
 //! Move      new/ to cur/, if somebody may be told that they are recent; then views may know of them
 //! Settle    what was not seen is expunged, if we can be sure
 //! Keywords  read their names, and which messages have those that have no letter
@@ -25,11 +26,13 @@ mod sort;
 
 pub(crate) use save::Letter;
 
+use std::fs::File;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::dirs::{Dirs, GRAIN, Known, Reading, Times};
+use crate::disk::Flushes;
 use crate::file::Stamp;
 use crate::hold::Holder;
 use crate::keywords::Keywords;
@@ -37,8 +40,8 @@ use crate::lock::{Attempt, Lock, RETRY, Waiting};
 use crate::messages::{GONE, IN_NEW, Place};
 use crate::model::{Edition, Model};
 use crate::scan::{Budget, Run, Scan};
-use crate::uidlist::{Progress, Reader, Rewrite, Since};
-use crate::{Error, Now, Process, Step, Uid};
+use crate::uidlist::{Progress, Reader, Rewrite, Since, Written};
+use crate::{Error, Now, Process, Step, Ticket, Uid};
 use sort::Sorting;
 
 /// A mailbox's model, and how far it agrees with the disk.
@@ -103,6 +106,10 @@ struct Sync {
     reaped: bool,
     /// Scans before this one.
     rounds: u8,
+    /// The list, if records were appended to it.
+    appended: Option<File>,
+    /// Lists on their way to the disk.
+    flushes: Flushes,
 }
 
 /// What the list says of a stranger.
@@ -127,6 +134,8 @@ enum Phase {
     Assign(Run, usize),
     /// From this UID on.
     Write(u32, Option<Box<Rewrite>>),
+    /// And then this becomes the list.
+    Flush(Option<Written>),
     /// From this UID on.
     Move(u32),
     Settle,
@@ -147,6 +156,8 @@ enum Turn {
     Next(Phase),
     /// The budget is used up.
     Pause(Phase),
+    /// Not before that is on the disk.
+    Disk(Phase, Ticket),
     Busy,
     Restart,
     Done,
@@ -203,6 +214,11 @@ impl State {
                     sync.phase = phase;
                     self.sync = Some(sync);
                     return Ok(Step::More);
+                }
+                Turn::Disk(phase, ticket) => {
+                    sync.phase = phase;
+                    self.sync = Some(sync);
+                    return Ok(Step::Disk(ticket));
                 }
                 Turn::Busy => {
                     sync.phase = Phase::Lock;
@@ -341,6 +357,8 @@ impl State {
             moves: false,
             reaped: false,
             rounds: 0,
+            appended: None,
+            flushes: Flushes::default(),
         })
     }
 
@@ -364,7 +382,14 @@ impl State {
             Phase::Lock => self.lock(sync, now),
             Phase::Sort(sorting) => Ok(sort::turn(sync, sorting, budget)),
             Phase::Assign(files, from) => self.assign(sync, files, from, now, budget),
-            Phase::Write(from, rewrite) => self.write(sync, from, rewrite, budget),
+            Phase::Write(from, rewrite) => {
+                let turn = self.write_records(sync, from, rewrite, budget);
+                self.unless_full(turn)
+            }
+            Phase::Flush(written) => {
+                let turn = self.flush(sync, written);
+                self.unless_full(turn)
+            }
             Phase::Move(from) => self.move_new(sync, from, now, budget),
             Phase::Settle => self.settle(sync, now),
             Phase::Keywords => Ok(match self.refresh_keywords(budget) {

@@ -21,7 +21,7 @@ use crate::file::{Stamp, open_regular};
 use crate::filename::{decimal, split};
 use crate::{Error, Uid};
 
-pub(crate) use write::{Rewrite, Unknown, append};
+pub(crate) use write::{Rewrite, Unknown, Written, append};
 
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -53,7 +53,7 @@ impl Client {
             match self.view.mailbox().sync(Now::read(), 50).unwrap() {
                 Step::Done(()) => break,
                 Step::More => {}
-                Step::Busy { .. } => thread::sleep(Duration::from_millis(1)),
+                Step::Busy { .. } | Step::Disk(_) => thread::sleep(Duration::from_millis(1)),
             }
         }
         let update = self.view.update(Expunges::Tell).unwrap();

@@ -74,6 +74,7 @@ fn open(process: &Rc<Process>, root: &Path) -> Result<View, Error> {
             Step::Done(()) => break,
             Step::More => {}
             Step::Busy { .. } => panic!("nobody else has the lock"),
+            Step::Disk(_) => panic!("nobody else waits for the disk"),
         }
     }
     Ok(mailbox.view(Access::ReadWrite))

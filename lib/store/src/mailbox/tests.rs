@@ -4,6 +4,7 @@ mod flags;
 mod hold;
 mod hostile;
 mod save;
+mod slow_disk;
 mod sync;
 
 use std::fs;

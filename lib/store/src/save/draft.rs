@@ -13,8 +13,9 @@ use std::time::SystemTime;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
 use super::lines::{LineEnds, Lines};
+use crate::disk::Flushes;
 use crate::mode::Creation;
-use crate::{Error, Mailbox, MessageFile, Now};
+use crate::{Error, Extent, Mailbox, MessageFile, Now, Process};
 
 /// See above.
 #[derive(Debug)]
@@ -74,8 +75,13 @@ impl Draft {
         Ok(!piece.is_empty())
     }
 
-    /// Completes the file, and waits until it is on the disk. Returns its size there, and that with CRLF.
-    pub(super) fn finish(mut self, received: Option<SystemTime>) -> Result<(Temporary, u64, u64), Error> {
+    /// Completes the file, which is to be brought to the disk. Returns its size there, and that with CRLF.
+    pub(super) fn finish(
+        mut self,
+        received: Option<SystemTime>,
+        process: &Process,
+        flushes: &mut Flushes,
+    ) -> Result<(Temporary, u64, u64), Error> {
         self.lines.finish(&mut self.buffer);
         self.flush()?;
         let path = &self.temporary.path;
@@ -83,8 +89,7 @@ impl Draft {
             self.file.set_modified(received).map_err(Error::io("set the date of", path))?;
         }
         if self.fsync {
-            // With the date.
-            self.file.sync_all().map_err(Error::io("sync", path))?;
+            flushes.add(process, path, self.file, Extent::All)?;
         }
         Ok((self.temporary, self.size, self.size + self.lines.bare()))
     }

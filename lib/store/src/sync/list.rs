@@ -1,16 +1,19 @@
 //! The uidlist's part in a sync: reading records, giving UIDs, writing.
 
+use std::fs::File;
 use std::io;
 use std::num::NonZeroU32;
+use std::path::Path;
 
 use nix::errno::Errno;
 
 use super::{Listed, Phase, Quiet, ROUNDS, State, Sync, Turn};
+use crate::disk::Flushes;
 use crate::file::Stamp;
 use crate::messages::{GONE, Place, RECENT, SEEN, UNLISTED};
 use crate::scan::{Budget, Match, Run};
-use crate::uidlist::{self, End, Fault, Progress, Reader, Record, Rewrite, Since, Unknown};
-use crate::{Error, Now, Uid, validity};
+use crate::uidlist::{self, End, Fault, Progress, Reader, Record, Rewrite, Since, Unknown, Written};
+use crate::{Error, Extent, Now, Uid, validity};
 
 /// What a record says of our model.
 enum Verdict {
@@ -261,15 +264,9 @@ impl State {
         Error::TooLarge(self.dirs.root().to_path_buf())
     }
 
-    /// Writes what the list has not. On a full disk the messages are shown all the same.
-    pub(super) fn write(
-        &mut self,
-        sync: &mut Sync,
-        from: u32,
-        rewrite: Option<Box<Rewrite>>,
-        budget: &mut Budget,
-    ) -> Result<Turn, Error> {
-        match self.write_records(sync, from, rewrite, budget) {
+    /// If the list could not be written since the disk is full, the messages are shown all the same.
+    pub(super) fn unless_full(&mut self, turn: Result<Turn, Error>) -> Result<Turn, Error> {
+        match turn {
             Err(Error::Io { source, path, .. }) if is_full(&source) => {
                 log::warn!("cannot write {}: {source}", path.display());
                 self.denied = true;
@@ -280,7 +277,8 @@ impl State {
         }
     }
 
-    fn write_records(
+    /// Writes what the list has not.
+    pub(super) fn write_records(
         &mut self,
         sync: &mut Sync,
         from: u32,
@@ -318,13 +316,33 @@ impl State {
         if let Some(list) = &self.list
             && !lines.is_empty()
         {
-            self.list = Some(uidlist::append(&path, list, lines.into_iter(), self.fsync)?);
+            let (progress, file) = uidlist::append(&path, list, lines.into_iter())?;
+            (self.list, sync.appended) = (Some(progress), Some(file));
         }
         if let Some(next) = next {
             return Ok(Turn::Pause(Phase::Write(next, rewrite)));
         }
-        if let Some(rewrite) = rewrite {
-            self.list = Some(rewrite.finish(self.fsync)?);
+        if let Some(file) = sync.appended.take() {
+            self.to_disk(&mut sync.flushes, &path, file)?;
+        }
+        let Some(rewrite) = rewrite else { return Ok(Turn::Next(Phase::Flush(None))) };
+        let (written, file) = rewrite.write_out()?;
+        self.to_disk(&mut sync.flushes, &written.tmp, file)?;
+        Ok(Turn::Next(Phase::Flush(Some(written))))
+    }
+
+    /// Has a list brought to the disk, where that is wanted.
+    pub(super) fn to_disk(&self, flushes: &mut Flushes, path: &Path, list: File) -> Result<(), Error> {
+        if self.fsync { flushes.add(&self.process, path, list, Extent::Data) } else { Ok(()) }
+    }
+
+    /// What was written is on the disk: it holds.
+    pub(super) fn flush(&mut self, sync: &mut Sync, written: Option<Written>) -> Result<Turn, Error> {
+        if let Some(ticket) = sync.flushes.awaited()? {
+            return Ok(Turn::Disk(Phase::Flush(written), ticket));
+        }
+        if let Some(written) = written {
+            self.list = Some(written.install()?);
         }
         self.model.messages.starting_mut(0).iter_mut().for_each(|entry| entry.bits &= !UNLISTED);
         Ok(Turn::Next(Phase::Move(0)))

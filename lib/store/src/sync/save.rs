@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::State;
+use crate::disk::Flushes;
 use crate::file::sync_directory;
 use crate::lock::{self, Attempt};
 use crate::messages::{Name, Place, RECENT};
@@ -27,8 +28,8 @@ pub(crate) struct Letter {
     pub(crate) place: Option<Place>,
 }
 
-/// When to try again if a save of this process has the mailbox.
-const RETRY: Duration = Duration::from_millis(2);
+/// When to try again if a save of this process has the mailbox, which may wait for the disk.
+const RETRY: Duration = Duration::from_millis(5);
 
 impl State {
     /// Takes the lock, all being known that is there without it.
@@ -104,18 +105,18 @@ impl State {
         }
     }
 
-    /// Gives the messages that have their places UIDs, on disk and here.
-    pub(crate) fn enrol<'a>(
+    /// Gives the messages that have their places UIDs, in the list only, and has both brought to the disk. Until
+    /// [`State::enrol`] no sync may read the list to that place: one that runs begins anew after it, and what begins
+    /// meanwhile sees a list that is known.
+    pub(crate) fn list_letters<'a>(
         &mut self,
         letters: impl Iterator<Item = &'a Letter> + Clone,
-    ) -> Result<Vec<Uid>, Error> {
-        let path = self.list_path();
-        if self.fsync {
-            // The name in tmp/ may come back after a loss of power. Nobody minds.
-            for place in [Place::New, Place::Cur] {
-                if letters.clone().any(|letter| letter.place == Some(place)) {
-                    sync_directory(&self.dirs.dir(place))?;
-                }
+    ) -> Result<(Vec<Uid>, Flushes), Error> {
+        let (path, mut flushes) = (self.list_path(), Flushes::default());
+        // After a loss of power the one may be there without the other, or the name in tmp/ again: nobody was told.
+        for place in [Place::New, Place::Cur].into_iter().filter(|_| self.fsync) {
+            if letters.clone().any(|letter| letter.place == Some(place)) {
+                flushes.add_directory(&self.process, &self.dirs.dir(place))?;
             }
         }
         let full = || Error::TooLarge(self.dirs.root().to_owned());
@@ -126,8 +127,21 @@ impl State {
         // There is one: see `is_list_current`.
         if let Some(list) = &self.list {
             let records = uids.iter().copied().zip(letters.clone().map(|letter| &*letter.base));
-            self.list = Some(uidlist::append(&path, list, records, self.fsync)?);
+            let (progress, file) = uidlist::append(&path, list, records)?;
+            self.list = Some(progress);
+            self.doubt |= self.sync.take().is_some();
+            self.to_disk(&mut flushes, &path, file)?;
         }
+        Ok((uids, flushes))
+    }
+
+    /// The messages are listed, on the disk: here they are.
+    pub(crate) fn enrol<'a>(
+        &mut self,
+        uids: &[Uid],
+        letters: impl Iterator<Item = &'a Letter>,
+    ) -> Result<(), Error> {
+        let full = || Error::TooLarge(self.dirs.root().to_owned());
         let mut extras = Vec::new();
         for (&uid, letter) in uids.iter().zip(letters) {
             let Some(place) = letter.place else { continue };
@@ -137,13 +151,20 @@ impl State {
             self.model.messages.push(uid, name, RECENT).map_err(|_| full())?;
             self.unmoved |= place == Place::New;
         }
-        self.model.next_uid = after;
+        if let Some(last) = uids.last() {
+            self.model.next_uid = last.get().saturating_add(1);
+        }
         if let Err(error) = self.write_extras(extras) {
             // The messages are here: a second time they would be twice.
             log::warn!("{error}");
         }
         self.model.publish();
-        Ok(uids)
+        Ok(())
+    }
+
+    /// What was listed is not to be, after all: the list is read anew, with UIDs that are never given again.
+    pub(crate) fn unlist(&mut self) {
+        (self.list, self.doubt) = (None, true);
     }
 
     /// Waits until the disk has what was removed as well.

@@ -93,6 +93,7 @@ fn done(mut step: impl FnMut() -> Result<Step<()>, Error>) -> Result<(), Error> 
             Step::Done(()) => return Ok(()),
             Step::More => {}
             Step::Busy { .. } => return Err(Error::Locked),
+            Step::Disk(_) => panic!("nobody else waits for the disk"),
         }
     }
 }

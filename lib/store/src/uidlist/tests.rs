@@ -168,13 +168,13 @@ fn appended_records_are_read_by_others() {
     let list = List::new(DOVECOT.as_bytes());
     let (_, before) = list.read().unwrap();
     let new = [(uid(25022), &b"1.new"[..]), (uid(25023), b"2.new")];
-    let after = append(&list.path, &before, new.into_iter(), true).unwrap();
+    let (after, _) = append(&list.path, &before, new.into_iter()).unwrap();
     assert_eq!(after.since(list.stamp()), Since::Unchanged);
     assert_eq!(list.text(), format!("{DOVECOT}25022 :1.new\n25023 :2.new\n"));
     let (records, read) = list.read().unwrap();
     assert_eq!((records.len(), read), (4, after));
     // What was read is no longer what is there.
-    assert!(append(&list.path, &before, new.into_iter(), true).is_err());
+    assert!(append(&list.path, &before, new.into_iter()).is_err());
     assert_eq!(list.read().unwrap().1, after);
 }
 

@@ -26,6 +26,14 @@ pub(crate) struct Rewrite {
     records: u32,
 }
 
+/// A list that is complete, beside the one that it is to replace.
+#[derive(Debug)]
+pub(crate) struct Written {
+    path: PathBuf,
+    pub(crate) tmp: PathBuf,
+    progress: Progress,
+}
+
 /// What a rewrite does with records that nobody claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unknown {
@@ -106,20 +114,26 @@ impl Rewrite {
         Ok(false)
     }
 
-    /// Makes it the list. With `fsync`, not before it is on the disk.
-    pub(crate) fn finish(mut self, fsync: bool) -> Result<Progress, Error> {
+    /// Makes it the list. With `fsync`, not before it is on the disk, for which it waits here.
+    pub(crate) fn finish(self, fsync: bool) -> Result<Progress, Error> {
+        let (written, file) = self.write_out()?;
+        if fsync {
+            file.sync_data().map_err(Error::io("sync", &written.tmp))?;
+        }
+        written.install()
+    }
+
+    /// Completes it, beside the list; the file is what should be on the disk before it takes its place.
+    pub(crate) fn write_out(mut self) -> Result<(Written, File), Error> {
         while let Some(old) = self.old_record() {
             self.keep(&old)?;
         }
         let Rewrite { path, tmp, mut out, last, records, .. } = self;
         out.flush().map_err(Error::io("write", &tmp))?;
         let file = out.into_inner().map_err(|error| Error::io("write", &tmp)(error.into_error()))?;
-        if fsync {
-            file.sync_data().map_err(Error::io("sync", &tmp))?;
-        }
-        fs::rename(&tmp, &path).map_err(Error::io("replace", &path))?;
-        let stamp = Stamp::of(&file.metadata().map_err(Error::io("examine", &path))?);
-        Ok(Progress { stamp, offset: stamp.size, version: 3, last, records })
+        let stamp = Stamp::of(&file.metadata().map_err(Error::io("examine", &tmp))?);
+        let progress = Progress { stamp, offset: stamp.size, version: 3, last, records };
+        Ok((Written { path, tmp, progress }, file))
     }
 
     fn keep(&mut self, old: &Kept) -> Result<(), Error> {
@@ -144,14 +158,21 @@ impl Rewrite {
     }
 }
 
-/// Appends records to a list that was read to its end, under the same lock. With `fsync`, waits until they are on the
-/// disk: a UID that a client was told must not be given to another message after a loss of power.
+impl Written {
+    /// Makes it the list.
+    pub(crate) fn install(self) -> Result<Progress, Error> {
+        fs::rename(&self.tmp, &self.path).map_err(Error::io("replace", &self.path))?;
+        Ok(self.progress)
+    }
+}
+
+/// Appends records to a list that was read to its end, under the same lock. The file is what should be on the disk
+/// before anybody is told: a UID that a client knows must not be given to another message after a loss of power.
 pub(crate) fn append<'a>(
     path: &Path,
     progress: &Progress,
     records: impl Iterator<Item = (Uid, &'a [u8])>,
-    fsync: bool,
-) -> Result<Progress, Error> {
+) -> Result<(Progress, File), Error> {
     let mut after = *progress;
     let mut lines = Vec::new();
     for (uid, base) in records {
@@ -170,10 +191,7 @@ pub(crate) fn append<'a>(
         let _ = file.set_len(progress.offset);
         return Err(Error::io("write", path)(error));
     }
-    if fsync {
-        file.sync_data().map_err(Error::io("sync", path))?;
-    }
     after.stamp = Stamp::of(&file.metadata().map_err(Error::io("examine", path))?);
     after.offset = after.stamp.size;
-    Ok(after)
+    Ok((after, file))
 }

@@ -267,7 +267,7 @@ fn what_another_pop3_server_said_comes_from_the_list() {
         let mut records = mailbox.pop3_records().unwrap();
         std::iter::repeat_with(|| records.step(1).unwrap()).find_map(|step| match step {
             Step::Done(records) => Some(records),
-            Step::More | Step::Busy { .. } => None,
+            Step::More | Step::Busy { .. } | Step::Disk(_) => None,
         })
     };
     let id = Pop3Record { uid: uid(2), id: Some(b"abc.1"[..].into()), order: None };

@@ -4,8 +4,10 @@ use std::cell::RefCell;
 use std::os::unix::fs::MetadataExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use nix::errno::Errno;
 use proptest::prelude::*;
 
+use super::slow_disk::{SlowDisk, is_broken};
 use super::*;
 use crate::{Error, Link, Refusal, Save, Saved, Saving};
 
@@ -374,6 +376,8 @@ enum Event {
     Deliver,
     Rename,
     Elsewhere,
+    /// All that is on its way to the disk is there; or it is broken.
+    Disk(Result<(), Errno>),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -386,20 +390,24 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Deliver),
         1 => Just(Event::Rename),
         1 => Just(Event::Elsewhere),
+        4 => Just(Event::Disk(Ok(()))),
+        1 => Just(Event::Disk(Err(Errno::EIO))),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(50))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn whatever_happens_meanwhile_each_message_has_the_uid_that_was_told(
         events in proptest::collection::vec(event(), 1..40),
         watched in any::<bool>(),
+        slow in any::<bool>(),
     ) {
         let mut maildir = Maildir::new();
-        let fast = Saving { fsync: false, ..Saving::default() };
-        let user = maildir.user(Vec::new()).with_saving(fast);
+        let disk = SlowDisk::of(&mut maildir);
+        let saving = Saving { fsync: slow, ..Saving::default() };
+        let user = maildir.user(Vec::new()).with_saving(saving);
         let mailbox = user.open(b"INBOX", maildir.now).unwrap();
         let writer = watched.then(|| mailbox.view(Access::ReadWrite));
         let mut told = std::collections::BTreeMap::new();
@@ -417,14 +425,19 @@ proptest! {
                 Event::Turn(budget) => {
                     let mut left = Vec::new();
                     for (mut save, texts) in saves.drain(..) {
-                        match save.commit(maildir.now, budget).unwrap() {
-                            Step::Done(saved) => told.extend(saved.uids.into_iter().zip(texts)),
-                            Step::More | Step::Busy { .. } => left.push((save, texts)),
+                        match save.commit(maildir.now, budget) {
+                            Ok(Step::Done(saved)) => told.extend(saved.uids.into_iter().zip(texts)),
+                            Ok(_) => left.push((save, texts)),
+                            Err(error) => prop_assert!(is_broken(&error), "{error}"),
                         }
                     }
                     saves = left;
                 }
-                Event::Scan(budget) => drop(mailbox.sync(maildir.now, budget).unwrap()),
+                Event::Scan(budget) => {
+                    let scan = mailbox.sync(maildir.now, budget);
+                    prop_assert!(scan.as_ref().err().is_none_or(is_broken), "{scan:?}");
+                }
+                Event::Disk(outcome) => disk.complete(outcome),
                 Event::Deliver => maildir.put(&format!("new/{}.M{number}.x", 1_800_000_000 + number)),
                 Event::Rename => {
                     // Not what is just being put: that would be there for good.
@@ -436,10 +449,12 @@ proptest! {
                     }
                 }
                 Event::Elsewhere => {
-                    let other = maildir.user(Vec::new()).with_saving(fast).open(b"INBOX", maildir.now).unwrap();
+                    let other = maildir.user(Vec::new()).with_saving(saving).open(b"INBOX", maildir.now).unwrap();
                     let mut save = other.save();
                     put(&mut save, &format!("{number}"), Flags::NONE, maildir.now);
-                    if let Step::Done(saved) = save.commit(maildir.now, usize::MAX).unwrap() {
+                    let committed = disk.commit(&mut save, maildir.now);
+                    prop_assert!(committed.as_ref().err().is_none_or(is_broken), "{committed:?}");
+                    if let Ok(Step::Done(saved)) = committed {
                         told.insert(saved.uids[0], format!("{number}"));
                     }
                 }
@@ -449,7 +464,7 @@ proptest! {
         // Twice: a scan that was under way may have looked before the last delivery.
         for _ in 0..2 {
             maildir.wait(Duration::from_secs(3));
-            maildir.sync(&mailbox);
+            disk.sync(&mailbox, maildir.now);
         }
         let found = contents(&mailbox.view(Access::ReadOnly));
         for (uid, text) in &told {
