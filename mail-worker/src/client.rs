@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use store::{Error, Mailbox, Now, Step};
+use store::{Error, Mailbox, Now, Step, Ticket};
 use wire::ConnectionId;
 use wire::handoff::ClientState;
 
@@ -199,6 +199,11 @@ impl Client {
         Rest { client: self, wants: Some(wants) }
     }
 
+    /// Waits for the disk. Now and then it wakes before, to touch the locks that it holds.
+    pub(crate) fn until_written(&self, ticket: Ticket) -> Rest<'_> {
+        self.rest(Wants::disk(ticket).or_at(self.now().instant + TOUCH))
+    }
+
     /// For long work: sends what has collected if that is much, and lets the neighbours work if the turn is over.
     pub(crate) async fn breathe(&self) -> Result<(), Ending> {
         if self.output.borrow().len() >= MUCH {
@@ -224,7 +229,8 @@ impl Client {
         loop {
             match mailbox.sync(self.now(), NAMES_A_TURN)? {
                 Step::Done(()) => return Ok(Synced::All),
-                Step::More | Step::Disk(_) => self.rest(Wants::turn()).await,
+                Step::More => self.rest(Wants::turn()).await,
+                Step::Disk(ticket) => self.until_written(ticket).await,
                 Step::Busy { retry_after } if self.now().instant >= limit => {
                     return match mailbox.status().uid_validity {
                         0 => Err(Error::Locked),
@@ -248,9 +254,13 @@ impl Client {
         loop {
             match turn(self.now())? {
                 Step::Done(done) => return Ok(done),
-                Step::More | Step::Disk(_) => {
+                Step::More => {
                     limit = self.now().instant + patience;
                     self.rest(Wants::turn()).await;
+                }
+                Step::Disk(ticket) => {
+                    self.until_written(ticket).await;
+                    limit = self.now().instant + patience;
                 }
                 Step::Busy { .. } if self.now().instant >= limit => return Err(Error::Locked),
                 Step::Busy { retry_after } => {
@@ -304,6 +314,8 @@ impl fmt::Display for Client {
     }
 }
 
+/// How often a session that waits for the disk looks after its locks.
+const TOUCH: Duration = Duration::from_secs(5);
 /// So much output is sent before more is made.
 const MUCH: usize = 16 * 1024;
 /// Names of files looked at in one turn: about a millisecond.

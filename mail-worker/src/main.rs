@@ -7,6 +7,7 @@
 
 mod cache;
 mod client;
+mod disk;
 mod environ;
 #[cfg(debug_assertions)]
 mod fault;
@@ -44,6 +45,7 @@ use log::LevelFilter;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 
+use crate::disk::Disk;
 use crate::identity::{Credentials, Identity};
 use crate::link::Link;
 use crate::marker::Marker;
@@ -58,10 +60,19 @@ struct CommandLine {
     /// Whom it serves, where verbose_proctitle has the master say so: for ps(1) to show
     #[arg(hide = true)]
     _shown: Vec<String>,
+    /// Wait for the disk in place of the mail-worker at the other end of standard input, which starts this itself
+    #[arg(long)]
+    sync: bool,
 }
 
 fn main() -> ExitCode {
-    CommandLine::parse();
+    if CommandLine::parse().sync {
+        let Err(why) = standard(io::stdin()).and_then(disk::serve) else { return ExitCode::SUCCESS };
+        // A worker has closed its ears, and finds out that nobody answers.
+        journal::init("mail-worker", LevelFilter::Warn, false);
+        log::error!("waiting for a worker's disk: {why}");
+        return ExitCode::FAILURE;
+    }
     let environment = Environment::from_vars(std::env::vars_os());
     let linked = environment.is_set("PERSISTENT_MAIL_PROCESS");
     let child = linked || environment.is_set("LOGGED_IN");
@@ -93,10 +104,22 @@ fn be_handed_clients(environment: &Environment) -> Result<Worker, Box<dyn Error>
     let marker = environment
         .text("WORKING_FD")
         .map(|number| -> Result<File, Box<dyn Error>> { Ok(fdpass::inherited(number.parse()?)?.into()) });
-    let mut worker = start(environment, identity, Some(link), Marker::new(marker.transpose()?))?;
+    let first = environment
+        .text("CONNECTION_ID")
+        .map(|id| -> Result<_, Box<dyn Error>> { Ok((id.parse()?, fdpass::inherited(FIRST_CLIENT)?)) });
+    let first = first.transpose()?;
+    // All that this process was born with is close-on-exec by now. Only where there may be two clients.
+    let shared = environment.text("MAIL_MAX_CONNECTIONS") != Some("1");
+    let disk = (shared && !environment.is_set("FSYNC_DISABLE")).then(Disk::start);
+    let disk = disk.transpose().unwrap_or_else(|why| {
+        log::warn!("starting a process that waits for the disk: {why}");
+        None
+    });
+    let marker = Marker::new(marker.transpose()?);
+    let mut worker = start(environment, identity, disk.map(Rc::new), Some(link), marker)?;
     worker.introduce(environment)?;
-    if let Some(id) = environment.text("CONNECTION_ID") {
-        worker.take(id.parse()?, environment, fdpass::inherited(FIRST_CLIENT)?);
+    if let Some((id, descriptor)) = first {
+        worker.take(id, environment, descriptor);
     }
     Ok(worker)
 }
@@ -108,7 +131,7 @@ fn serve_one(environment: &Environment) -> Result<Worker, Box<dyn Error>> {
         return Err("a client that has logged in is never served as root".into());
     }
     let stream = Stream::pair(standard(io::stdin())?, standard(io::stdout())?)?;
-    let mut worker = start(environment, identity, None, Marker::new(None))?;
+    let mut worker = start(environment, identity, None, None, Marker::new(None))?;
     if environment.is_set("STDERR_CLOSE_SHUTDOWN") {
         // Where it is no pipe, nobody can go away from its other end.
         if let Err(why) = worker.end_with_log() {
@@ -122,6 +145,7 @@ fn serve_one(environment: &Environment) -> Result<Worker, Box<dyn Error>> {
 fn start(
     environment: &Environment,
     identity: Identity,
+    disk: Option<Rc<Disk>>,
     link: Option<Link>,
     marker: Marker,
 ) -> Result<Worker, Box<dyn Error>> {
@@ -131,10 +155,11 @@ fn start(
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     let host = nix::unistd::gethostname()?;
-    let process = store::Process::new(std::process::id(), host.as_encoded_bytes());
+    let syncer = disk.clone().map(|disk| -> Rc<dyn store::Syncer> { disk });
+    let process = store::Process::with_syncer(std::process::id(), host.as_encoded_bytes(), syncer);
     let users = Users::new(process, Rc::new(Credentials::of_process()?));
     let size = Size::new(environment, Instant::now())?;
-    Ok(Worker::new(identity, users, link, marker, size)?)
+    Ok(Worker::new(identity, users, disk, link, marker, size)?)
 }
 
 fn standard(stream: impl AsFd) -> io::Result<std::os::fd::OwnedFd> {

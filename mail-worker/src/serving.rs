@@ -60,6 +60,8 @@ impl Worker {
                 } else if seated.wants.turn {
                     seated.queued = true;
                     self.busy.push_back(seat);
+                } else if let (Some(ticket), Some(disk)) = (seated.wants.disk, &self.disk) {
+                    disk.wait(ticket, seat);
                 }
             }
             Ok(Poll::Ready(ending)) => self.dismiss(seat, ending),

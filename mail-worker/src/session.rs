@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use store::Now;
+use store::{Now, Ticket};
 use wire::handoff::Gone;
 
 /// A conversation, from the first answer to the end.
@@ -29,6 +29,8 @@ pub(crate) struct Wants {
     pub(crate) notice: bool,
     /// Its next turn, when the neighbours have had theirs.
     pub(crate) turn: bool,
+    /// This, and all that was given before, is on the disk.
+    pub(crate) disk: Option<Ticket>,
     /// This moment.
     pub(crate) until: Option<Instant>,
 }
@@ -44,6 +46,10 @@ impl Wants {
 
     pub(crate) fn turn() -> Self {
         Self { turn: true, ..Self::default() }
+    }
+
+    pub(crate) fn disk(ticket: Ticket) -> Self {
+        Self { disk: Some(ticket), ..Self::default() }
     }
 
     pub(crate) fn or_notice(self) -> Self {

@@ -17,6 +17,7 @@ use slotmap::SlotMap;
 use wire::ConnectionId;
 
 use crate::client::Shared;
+use crate::disk::Disk;
 use crate::identity::Identity;
 use crate::jitter::Jitter;
 use crate::link::Link;
@@ -39,6 +40,8 @@ pub(crate) struct Worker {
     pub(crate) seats: SlotMap<Seat, Seated>,
     pub(crate) by_id: HashMap<ConnectionId, Seat>,
     pub(crate) users: Users,
+    /// Who waits for the disk in our place; none where whoever syncs does.
+    pub(crate) disk: Option<Rc<Disk>>,
     pub(crate) shared: Rc<Shared>,
     /// Who has something new.
     pub(crate) fresh: Vec<Seat>,
@@ -64,6 +67,7 @@ impl Worker {
     pub(crate) fn new(
         identity: Identity,
         users: Users,
+        disk: Option<Rc<Disk>>,
         link: Option<Link>,
         marker: Marker,
         size: Size,
@@ -79,6 +83,9 @@ impl Worker {
         if let Some(link) = &link {
             io.watch(link, LINK, Interest::Read)?;
         }
+        if let Some(disk) = &disk {
+            disk.with_socket(|socket| io.watch(socket, DISK, Interest::Read)).transpose()?;
+        }
         Ok(Self {
             io,
             timers: Timers::new(),
@@ -90,6 +97,7 @@ impl Worker {
             seats: SlotMap::with_key(),
             by_id: HashMap::new(),
             users,
+            disk,
             shared: Rc::new(Shared { turn: Turn::new(), watches, jitter }),
             fresh: Vec::new(),
             busy: VecDeque::new(),
@@ -156,6 +164,7 @@ impl Worker {
                 SIGNALS => self.heed_signals(),
                 WATCHES => self.notice(),
                 LOG => self.stop(),
+                DISK => self.hear_disk(),
                 key => self.wake(Seat::of_key(key), *ready),
             }
         }
@@ -191,6 +200,23 @@ impl Worker {
             let Some(seated) = self.seats.get_mut(seat) else { continue };
             seated.client.notice();
             if seated.wants.notice {
+                self.enqueue(seat);
+            }
+        }
+    }
+
+    /// Wakes those whose files are on the disk.
+    fn hear_disk(&mut self) {
+        let Some(disk) = self.disk.clone() else { return };
+        let (mut arrived, heard) = disk.hear();
+        if let Err(why) = heard {
+            log::error!("lost the process that waits for the disk: {why}; from now on all wait who are here");
+            // It is closed here; the process may have a copy of it that is never told of.
+            disk.with_socket(|socket| self.io.unwatch(socket));
+            arrived.extend(disk.give_up());
+        }
+        for seat in arrived {
+            if self.seats.get(seat).is_some_and(|seated| seated.wants.disk.is_some()) {
                 self.enqueue(seat);
             }
         }
@@ -235,6 +261,7 @@ pub(crate) const LINK: usize = 0;
 const SIGNALS: usize = 1;
 const WATCHES: usize = 2;
 const LOG: usize = 3;
+const DISK: usize = 4;
 
 const SIGHUP: i32 = Signal::SIGHUP as i32;
 const SIGINT: i32 = Signal::SIGINT as i32;

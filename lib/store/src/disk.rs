@@ -59,6 +59,11 @@ impl Flush {
         Flush { ticket, outcome: Rc::default() }
     }
 
+    /// Its ticket.
+    pub fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+
     /// It is there, or never will be. Only the first call counts.
     pub fn complete(&self, outcome: Result<(), Errno>) {
         let _ = self.outcome.set(outcome);

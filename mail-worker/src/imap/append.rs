@@ -39,7 +39,11 @@ pub(super) async fn run(imap: &mut Imap, name: MailboxName, first: AppendMessage
         }
         let received = read(&client, draft, message.size).await?;
         let date = message.date.and_then(moment);
-        if let Err(error) = received.and_then(|draft| save.add(draft, flags, date)) {
+        let added = match received {
+            Ok(draft) => saving::add(&client, &mut save, draft, flags, date).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = added {
             if following(imap).await?.is_ok_and(|more| more.is_some()) {
                 imap.framer.refuse_literal();
             }

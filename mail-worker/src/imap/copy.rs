@@ -78,7 +78,7 @@ async fn add(
     while draft.copy(&mut message)? {
         client.breathe().await?;
     }
-    save.add(draft, flags, Some(message.attributes.received))?;
+    saving::add(client, save, draft, flags, Some(message.attributes.received)).await?;
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! What the commands that save messages have in common.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use ::store::{Error, Save, Saved};
+use ::store::{Draft, Error, Flags, Save, Saved, Step};
 use protocol::imap::{Code, MailboxName};
 
 use super::Imap;
@@ -19,6 +19,21 @@ pub(super) async fn begin(imap: &Imap, name: &MailboxName) -> Result<Save, Stop>
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Adds a message, and waits until its file is on the disk.
+pub(super) async fn add(
+    client: &Client,
+    save: &mut Save,
+    draft: Draft,
+    flags: Flags,
+    received: Option<SystemTime>,
+) -> Result<(), Error> {
+    save.add(draft, flags, received)?;
+    while let Step::Disk(ticket) = save.written()? {
+        client.until_written(ticket).await;
+    }
+    Ok(())
 }
 
 /// Saves what was added. After this it stays, whatever happens.
