@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use store::{Error, Mailbox, Now, Step, Ticket};
+use store::{Error, Mailbox, Now, Step, Ticket, View};
 use wire::ConnectionId;
 use wire::handoff::ClientState;
 
@@ -200,8 +200,19 @@ impl Client {
     }
 
     /// Waits for the disk. Now and then it wakes before, to touch the locks that it holds.
-    pub(crate) fn until_written(&self, ticket: Ticket) -> Rest<'_> {
+    fn until_written(&self, ticket: Ticket) -> Rest<'_> {
         self.rest(Wants::disk(ticket).or_at(self.now().instant + TOUCH))
+    }
+
+    /// Has what was expunged stay so. If it cannot, it is gone all the same.
+    pub(crate) async fn seal(&self, view: &mut View) {
+        let sealed = match view.seal_expunges() {
+            Ok(mut flushes) => self.carry_out(Duration::ZERO, |_| flushes.step()).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = sealed {
+            log::warn!("{self}{error}");
+        }
     }
 
     /// For long work: sends what has collected if that is much, and lets the neighbours work if the turn is over.

@@ -62,8 +62,13 @@ fn who_saves_waits_for_the_disk_and_nobody_else() {
     let [her, his] = others;
     let tell =
         || assert_eq!(saver.ask("STATUS INBOX (MESSAGES)").ok().untagged, ["STATUS INBOX (MESSAGES 3)"]);
-    let answers = meanwhile(tell, &mut [his]);
+    let mut others = [his];
+    let answers = meanwhile(tell, &mut others);
     assert!(answers > 100, "while one was told of new mail, the other had {answers} answers");
+    saver.ask("SELECT INBOX").ok();
+    saver.ask("STORE 1 +FLAGS (\\Deleted)").ok();
+    let answers = meanwhile(|| drop(saver.ask("EXPUNGE").ok()), &mut others);
+    assert!(answers > 100, "while one expunged, the other had {answers} answers");
     drop((slow, her));
 }
 

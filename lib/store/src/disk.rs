@@ -1,7 +1,7 @@
 //! Waiting for the disk, or having somebody wait.
 //!
 //! fsync(2) takes tens of milliseconds on a disk that turns, and nobody's neighbours should have to wait for it. Where
-//! the process has a [`Syncer`], open files go to it, and what may only come after says [`Step::Disk`](crate::Step)
+//! the process has a [`Syncer`], open files go to it, and what may only come after says [`Step::Disk`]
 //! until they are on the disk. Where it has none, fsync is called here, and nobody waits twice.
 
 use std::cell::OnceCell;
@@ -15,7 +15,7 @@ use std::rc::Rc;
 use nix::errno::Errno;
 
 use crate::file::open_directory;
-use crate::{Error, Process};
+use crate::{Error, Process, Step};
 
 /// Somebody who waits for the disk so that we need not: a process of its own, for example.
 pub trait Syncer: fmt::Debug {
@@ -72,7 +72,7 @@ impl Flush {
 
 /// Files that have to be on the disk before anything else is done.
 #[derive(Debug, Default)]
-pub(crate) struct Flushes(Vec<(PathBuf, Flush)>);
+pub struct Flushes(Vec<(PathBuf, Flush)>);
 
 impl Flushes {
     /// One more.
@@ -94,6 +94,11 @@ impl Flushes {
     pub(crate) fn add_directory(&mut self, process: &Process, path: &Path) -> Result<(), Error> {
         let dir = open_directory(path).map_err(Error::io("open", path))?;
         self.add(process, path, dir, Extent::All)
+    }
+
+    /// Are they there?
+    pub fn step(&mut self) -> Result<Step<()>, Error> {
+        Ok(self.awaited()?.map_or(Step::Done(()), Step::Disk))
     }
 
     /// The one to wait for, if not all are there.

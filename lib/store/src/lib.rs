@@ -46,7 +46,7 @@ mod validity;
 mod view;
 
 pub use cache::{Cache, Kind};
-pub use disk::{Extent, Flush, Syncer, Ticket};
+pub use disk::{Extent, Flush, Flushes, Syncer, Ticket};
 pub use error::{Error, Reach};
 pub use flags::{Flag, Flags, Keyword};
 pub use hold::Hold;

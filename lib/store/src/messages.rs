@@ -50,6 +50,19 @@ pub(crate) enum Place {
     Cur,
 }
 
+impl Place {
+    /// Both.
+    pub(crate) const ALL: [Place; 2] = [Place::New, Place::Cur];
+
+    /// In a set of them.
+    pub(crate) fn bit(self) -> u8 {
+        match self {
+            Place::New => 1,
+            Place::Cur => 2,
+        }
+    }
+}
+
 /// A whole name, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Name<'a> {

@@ -166,7 +166,7 @@ impl Save {
 
     /// Are all that were added on the disk? `commit` waits for it too.
     pub fn written(&mut self) -> Result<Step<()>, Error> {
-        Ok(self.flushes.awaited()?.map_or(Step::Done(()), Step::Disk))
+        self.flushes.step()
     }
 
     /// One turn towards their being saved; `budget` is as in [`Mailbox::sync`]. After an error nothing is saved, and
@@ -192,8 +192,8 @@ impl Save {
         state.touch_lock(now);
         let mut budget = Budget(budget.max(1));
         loop {
-            if let Some(ticket) = self.flushes.awaited()? {
-                return Ok(Step::Disk(ticket));
+            if let Some(unfinished) = self.flushes.step()?.unfinished() {
+                return Ok(unfinished);
             }
             self.stage = match &mut self.stage {
                 Stage::Open | Stage::Agreed => match state.lock_for_save(now, budget.0)?.unfinished() {

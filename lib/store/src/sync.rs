@@ -37,7 +37,7 @@ use crate::file::Stamp;
 use crate::hold::Holder;
 use crate::keywords::Keywords;
 use crate::lock::{Attempt, Lock, RETRY, Waiting};
-use crate::messages::{GONE, IN_NEW, Place};
+use crate::messages::{GONE, IN_NEW};
 use crate::model::{Edition, Model};
 use crate::scan::{Budget, Run, Scan};
 use crate::uidlist::{Progress, Reader, Rewrite, Since, Written};
@@ -72,8 +72,6 @@ pub(crate) struct State {
     sync: Option<Box<Sync>>,
     /// Wait for the disk before a UID is told.
     fsync: bool,
-    /// We removed files there since that was last waited for.
-    pub(crate) removed: Vec<Place>,
     /// A save holds the list's lock, and lends it to the sync that it needs first.
     saving: Option<Rc<Lock>>,
     /// Its messages are on the disk and not in the model: no sync may go on from where the lock is needed.
@@ -185,7 +183,6 @@ impl State {
             holder: Holder::default(),
             sync: None,
             fsync,
-            removed: Vec::new(),
             saving: None,
             placing: false,
         }

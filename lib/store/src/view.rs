@@ -1,11 +1,12 @@
 //! What one client has been told of a mailbox: its sequence numbers. They change in [`View::update`] and nowhere else.
 
+use std::mem;
 use std::path::Path;
 use std::rc::Rc;
 
 use crate::mailbox::{Attributes, Change, Found, Message, MessageFile};
 use crate::model::ViewKey;
-use crate::{Error, Flag, Flags, Hold, Link, Mailbox, Now, Step, Uid};
+use crate::{Error, Flag, Flags, Flushes, Hold, Link, Mailbox, Now, Step, Uid};
 
 /// What a view may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct View {
     mailbox: Rc<Mailbox>,
     key: ViewKey,
     access: Access,
+    /// Places that it has removed messages from since it had this brought to the disk.
+    removed: u8,
 }
 
 impl View {
@@ -61,7 +64,7 @@ impl View {
         let keywords = state.edition();
         let key = state.model.open(access, keywords);
         drop(state);
-        View { mailbox, key, access }
+        View { mailbox, key, access, removed: 0 }
     }
 
     /// The model.
@@ -186,7 +189,8 @@ impl View {
         self.may_write()?;
         let expunged = self.mailbox.state.borrow_mut().expunge(self.key, uid, now)?;
         Ok(match expunged {
-            Found::Here(size) => {
+            Found::Here((place, size)) => {
+                self.removed |= place.bit();
                 for hook in self.mailbox.hooks.iter() {
                     hook.after_expunge(&self.mailbox, uid, size);
                 }
@@ -197,10 +201,11 @@ impl View {
         })
     }
 
-    /// Waits until the disk knows of what was expunged, too: else it may be there again after a loss of power. To be
-    /// called once for many.
-    pub fn seal_expunges(&self) -> Result<(), Error> {
-        self.mailbox.state.borrow_mut().sync_removed()
+    /// Has the disk know of what was expunged here, too: else it may be there again after a loss of power. To be called
+    /// once for many.
+    pub fn seal_expunges(&mut self) -> Result<Flushes, Error> {
+        let removed = mem::take(&mut self.removed);
+        self.mailbox.state.borrow().flush_names(|place| removed & place.bit() != 0)
     }
 
     /// Remembers RFC822.SIZE, as long as the model lives.

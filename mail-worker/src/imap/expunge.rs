@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use ::store::{Error, Flag, Found, Reach, Uid, View};
+use ::store::{Error, Flag, Found, Reach, Uid};
 use protocol::imap::{By, SequenceSet};
 
 use super::reply::{Outcome, Reply, Stop};
@@ -66,15 +66,8 @@ pub(super) async fn remove_deleted(
         }
         client.breathe().await?;
     }
-    seal(client, &selected.view);
+    client.seal(&mut selected.view).await;
     Ok(removed)
-}
-
-/// Has what was removed stay so. If it cannot, it is gone all the same.
-pub(super) fn seal(client: &Client, view: &View) {
-    if let Err(error) = view.seal_expunges() {
-        log::warn!("{client}{error}");
-    }
 }
 
 /// Removes a message if it has `\Deleted`, and still has it where somebody has just renamed it.

@@ -6,7 +6,7 @@ use ::store::Reach;
 use protocol::imap::{By, Code, MailboxName, SequenceSet, Status, response};
 
 use super::reply::{Outcome, Reply};
-use super::{Imap, copy, expunge};
+use super::{Imap, copy};
 
 pub(super) async fn run(imap: &mut Imap, by: By, set: SequenceSet, name: MailboxName) -> Outcome {
     // Before the copies are made: they would stay.
@@ -32,7 +32,7 @@ pub(super) async fn run(imap: &mut Imap, by: By, set: SequenceSet, name: Mailbox
         }
         client.breathe().await?;
     }
-    expunge::seal(&client, &selected.view);
+    client.seal(&mut selected.view).await;
     Ok(match left {
         false => Reply::ok("Move completed."),
         true => Reply::no(Some(Code::ServerBug), "Some of the messages were copied and not removed."),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use ::store::{Draft, Error, Flags, Save, Saved, Step};
+use ::store::{Draft, Error, Flags, Save, Saved};
 use protocol::imap::{Code, MailboxName};
 
 use super::Imap;
@@ -30,10 +30,7 @@ pub(super) async fn add(
     received: Option<SystemTime>,
 ) -> Result<(), Error> {
     save.add(draft, flags, received)?;
-    while let Step::Disk(ticket) = save.written()? {
-        client.until_written(ticket).await;
-    }
-    Ok(())
+    client.carry_out(PATIENCE, |_| save.written()).await
 }
 
 /// Saves what was added. After this it stays, whatever happens.

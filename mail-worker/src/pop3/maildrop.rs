@@ -206,13 +206,6 @@ impl Maildrop {
         self.find(|view, now| view.expunge(uid, now)).await
     }
 
-    /// Has what was removed stay so. If it cannot, it is gone all the same.
-    pub(super) fn seal_expunges(&self) {
-        if let Err(error) = self.view.seal_expunges() {
-            log::warn!("{}{error}", self.client);
-        }
-    }
-
     /// The client has read a message.
     pub(super) async fn read(&mut self, number: NonZeroU32) {
         self.last = self.last.max(number.get());

@@ -29,7 +29,7 @@ pub(super) async fn run(pop3: &mut Pop3) -> Outcome {
         client.breathe().await?;
     }
     if any {
-        pop3.maildrop.seal_expunges();
+        client.seal(&mut pop3.maildrop.view).await;
     }
     // Before the answer: who has it may log in again.
     pop3.maildrop.release();

@@ -254,8 +254,13 @@ impl State {
         self.changed(before, now)
     }
 
-    /// Removes a message. Returns its size, if its name says so.
-    pub(crate) fn expunge(&mut self, key: ViewKey, uid: Uid, now: Now) -> Result<Found<Option<u64>>, Error> {
+    /// Removes a message. Returns where it was and its size, if its name says so.
+    pub(crate) fn expunge(
+        &mut self,
+        key: ViewKey,
+        uid: Uid,
+        now: Now,
+    ) -> Result<Found<(Place, Option<u64>)>, Error> {
         self.may_change(key, now)?;
         let Some(&entry) = self.model.entry(key, uid) else { return Ok(Found::Gone) };
         let size = filename::number(self.model.messages.base(&entry), b'S');
@@ -263,12 +268,9 @@ impl State {
         let removed = self.on_file(key, uid, "remove", |path| fs::remove_file(path))?;
         Ok(match removed {
             Found::Here(()) => {
-                if !self.removed.contains(&entry.place()) {
-                    self.removed.push(entry.place());
-                }
                 self.changed(before, now)?;
                 self.model.messages.mark_gone(uid);
-                Found::Here(size)
+                Found::Here((entry.place(), size))
             }
             Found::Moved => Found::Moved,
             Found::Gone => Found::Gone,

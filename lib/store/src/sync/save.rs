@@ -2,7 +2,6 @@
 //! it waits for the lock, and begins anew when the save is over.
 
 use std::fs;
-use std::mem;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +10,6 @@ use nix::errno::Errno;
 
 use super::State;
 use crate::disk::Flushes;
-use crate::file::sync_directory;
 use crate::lock::{self, Attempt};
 use crate::messages::{Name, Place, RECENT};
 use crate::uidlist::{self, Since};
@@ -112,13 +110,10 @@ impl State {
         &mut self,
         letters: impl Iterator<Item = &'a Letter> + Clone,
     ) -> Result<(Vec<Uid>, Flushes), Error> {
-        let (path, mut flushes) = (self.list_path(), Flushes::default());
+        let path = self.list_path();
         // After a loss of power the one may be there without the other, or the name in tmp/ again: nobody was told.
-        for place in [Place::New, Place::Cur].into_iter().filter(|_| self.fsync) {
-            if letters.clone().any(|letter| letter.place == Some(place)) {
-                flushes.add_directory(&self.process, &self.dirs.dir(place))?;
-            }
-        }
+        let is_there = |place| letters.clone().any(|letter| letter.place == Some(place));
+        let mut flushes = self.flush_names(is_there)?;
         let full = || Error::TooLarge(self.dirs.root().to_owned());
         let count = u32::try_from(letters.clone().count()).map_err(|_| full())?;
         let first = self.model.next_uid;
@@ -167,10 +162,13 @@ impl State {
         (self.list, self.doubt) = (None, true);
     }
 
-    /// Waits until the disk has what was removed as well.
-    pub(crate) fn sync_removed(&mut self) -> Result<(), Error> {
-        let removed = mem::take(&mut self.removed);
-        removed.into_iter().filter(|_| self.fsync).try_for_each(|place| sync_directory(&self.dirs.dir(place)))
+    /// Has the names in directories of ours brought to the disk, where that is wanted.
+    pub(crate) fn flush_names(&self, changed: impl Fn(Place) -> bool) -> Result<Flushes, Error> {
+        let mut flushes = Flushes::default();
+        for place in Place::ALL.into_iter().filter(|&place| self.fsync && changed(place)) {
+            flushes.add_directory(&self.process, &self.dirs.dir(place))?;
+        }
+        Ok(flushes)
     }
 
     /// Gives the lock back.

@@ -180,6 +180,25 @@ fn a_sync_that_is_given_up_while_the_disk_works_costs_no_uid() {
 }
 
 #[test]
+fn who_expunges_waits_for_what_he_removed_whoever_else_does() {
+    let mut maildir = Maildir::new();
+    let disk = SlowDisk::of(&mut maildir);
+    maildir.put_all(&["new/1.a", "cur/2.b:2,", "cur/3.c:2,"]);
+    let mailbox = maildir.open();
+    disk.sync(&mailbox, maildir.now);
+    let mut views = [1, 2, 3].map(|_| mailbox.view(Access::ReadWrite));
+    for (view, number) in views.iter_mut().zip(1..=2) {
+        assert_eq!(view.expunge(uid(number), maildir.now).unwrap(), Found::Here(()));
+    }
+    let mut sealed = views.each_mut().map(|view| view.seal_expunges().unwrap());
+    assert_eq!(disk.waiting(), [(Extent::All, true); 2]);
+    let mut are_sealed = || sealed.each_mut().map(|flushes| flushes.step().unwrap() == Step::Done(()));
+    assert_eq!(are_sealed(), [false, false, true]);
+    disk.complete(Ok(()));
+    assert_eq!(are_sealed(), [true; 3]);
+}
+
+#[test]
 fn who_wants_no_fsync_waits_for_no_disk() {
     let mut maildir = Maildir::new();
     let disk = SlowDisk::of(&mut maildir);
