@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use slotmap::{SlotMap, new_key_type};
 
 use crate::flags::Extra;
-use crate::messages::{Entry, Full, GONE, IN_NEW, Messages, Place, RECENT, Totals};
+use crate::messages::{Entry, Full, GONE, IN_NEW, Messages, Place, RECENT, Totals, UNLISTED};
 use crate::{Access, Expunges, Flag, Status, Uid, Update, filename};
 
 new_key_type! {
@@ -112,6 +112,13 @@ impl Model {
     /// From now on views may know of the messages up to this UID.
     pub(crate) fn publish_to(&mut self, uid: u32) {
         self.published = self.published.max(uid);
+    }
+
+    /// From now on views may know of what is in the list. What a sync that ended too early gave UIDs to waits for the next.
+    pub(crate) fn publish_listed(&mut self) {
+        let mut new = self.messages.starting(self.published.saturating_add(1)).iter();
+        let unlisted = new.find(|entry| entry.bits & UNLISTED != 0);
+        self.publish_to(unlisted.map_or(self.highest(), |entry| entry.uid.get().saturating_sub(1)));
     }
 
     /// Forgets all messages, for another UIDVALIDITY. All views are lost.

@@ -423,7 +423,7 @@ impl State {
         }
         let moves = sync.moves && self.any(IN_NEW);
         if !moves {
-            self.model.publish();
+            self.model.publish_listed();
         }
         let idle = sync.scan.strangers.all_assigned() && !sync.rewrite && !moves;
         Ok(Turn::Next(if idle { Phase::Settle } else { Phase::Lock }))
@@ -446,7 +446,7 @@ impl State {
             }
             // All that needs no lock goes on.
             Attempt::Busy => {
-                self.model.publish();
+                self.model.publish_listed();
                 let open = !mem::replace(&mut sync.reaped, true) && self.expunge_unseen(self.quiet(sync)?);
                 let age = now.instant.saturating_duration_since(sync.began.instant);
                 let doubt = mem::take(&mut self.doubt);

@@ -174,6 +174,11 @@ fn a_sync_that_is_given_up_while_the_disk_works_costs_no_uid() {
     assert!(matches!(maildir.sync_once(&mailbox), Step::Disk(_)));
     drop(driver);
     assert!(!maildir.at("dovecot-uidlist.lock").exists());
+    // Nobody is told before it is on the disk, whatever comes between.
+    fs::write(maildir.at("dovecot-uidlist.lock"), "1:elsewhere").unwrap();
+    assert!(matches!(maildir.sync_once(&mailbox), Step::Busy { .. }));
+    assert_eq!(mailbox.status().messages, 1);
+    maildir.rm("dovecot-uidlist.lock");
     disk.sync(&mailbox, maildir.now);
     assert_eq!(contents(&mailbox.view(Access::ReadOnly)), [row(1, "1.a"), row(2, "2.b")]);
     assert_eq!(maildir.list().lines().count(), 3);
