@@ -18,6 +18,7 @@ pub use draft::Draft;
 use crate::disk::Flushes;
 use crate::scan::Budget;
 use crate::sync::Letter;
+use crate::uidlist::Progress;
 use crate::{Error, Flags, Found, Mailbox, Now, Step, Uid, View};
 use draft::Temporary;
 use lines::LineEnds;
@@ -61,7 +62,7 @@ enum Stage {
     /// Under the lock: so many messages have their places.
     Placing(usize),
     /// Under the lock: all have, and these UIDs in the list, and both are to be on the disk.
-    Listed(Vec<Uid>),
+    Listed(Progress, Vec<Uid>),
     Done,
 }
 
@@ -217,13 +218,13 @@ impl Save {
                         *placed += 1;
                     }
                     state.changed(before, now)?;
-                    let (uids, flushes) =
+                    let (list, uids, flushes) =
                         state.list_letters(self.letters.iter().map(|(_, letter)| letter))?;
                     self.flushes = flushes;
-                    Stage::Listed(uids)
+                    Stage::Listed(list, uids)
                 }
-                Stage::Listed(uids) => {
-                    state.enrol(uids, self.letters.iter().map(|(_, letter)| letter))?;
+                Stage::Listed(list, uids) => {
+                    state.enrol(*list, uids, self.letters.iter().map(|(_, letter)| letter))?;
                     state.unlock();
                     let (uid_validity, uids) = (state.model.uid_validity, std::mem::take(uids));
                     self.stage = Stage::Done;

@@ -2,6 +2,7 @@
 //! it waits for the lock, and begins anew when the save is over.
 
 use std::fs;
+use std::io;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::State;
 use crate::disk::Flushes;
 use crate::lock::{self, Attempt};
 use crate::messages::{Name, Place, RECENT};
-use crate::uidlist::{self, Since};
+use crate::uidlist::{self, Progress, Since};
 use crate::{Error, Flags, Now, Step, Uid, dirs, filename};
 
 /// A message that is being saved.
@@ -109,7 +110,7 @@ impl State {
     pub(crate) fn list_letters<'a>(
         &mut self,
         letters: impl Iterator<Item = &'a Letter> + Clone,
-    ) -> Result<(Vec<Uid>, Flushes), Error> {
+    ) -> Result<(Progress, Vec<Uid>, Flushes), Error> {
         let path = self.list_path();
         // After a loss of power the one may be there without the other, or the name in tmp/ again: nobody was told.
         let is_there = |place| letters.clone().any(|letter| letter.place == Some(place));
@@ -119,23 +120,25 @@ impl State {
         let first = self.model.next_uid;
         let after = first.checked_add(count).ok_or_else(full)?;
         let uids: Vec<Uid> = (first..after).filter_map(NonZeroU32::new).map(Uid).collect();
-        // There is one: see `is_list_current`.
-        if let Some(list) = &self.list {
-            let records = uids.iter().copied().zip(letters.clone().map(|letter| &*letter.base));
-            let (progress, file) = uidlist::append(&path, list, records)?;
-            self.list = Some(progress);
-            self.doubt |= self.sync.take().is_some();
-            self.to_disk(&mut flushes, &path, file)?;
-        }
-        Ok((uids, flushes))
+        let records = uids.iter().copied().zip(letters.clone().map(|letter| &*letter.base));
+        let list = self.list.ok_or_else(|| self.intruded())?;
+        let (list, file) = uidlist::append(&path, &list, records)?;
+        self.list = Some(list);
+        self.doubt |= self.sync.take().is_some();
+        self.to_disk(&mut flushes, &path, file)?;
+        Ok((list, uids, flushes))
     }
 
     /// The messages are listed, on the disk: here they are.
     pub(crate) fn enrol<'a>(
         &mut self,
+        list: Progress,
         uids: &[Uid],
         letters: impl Iterator<Item = &'a Letter>,
     ) -> Result<(), Error> {
+        if self.list != Some(list) {
+            return Err(self.intruded());
+        }
         let full = || Error::TooLarge(self.dirs.root().to_owned());
         let mut extras = Vec::new();
         for (&uid, letter) in uids.iter().zip(letters) {
@@ -155,6 +158,11 @@ impl State {
         }
         self.model.publish();
         Ok(())
+    }
+
+    /// A sync has found another list meanwhile.
+    fn intruded(&self) -> Error {
+        Error::io("append to", &self.list_path())(io::Error::other("it changed under our lock"))
     }
 
     /// What was listed is not to be, after all: the list is read anew, with UIDs that are never given again.

@@ -142,6 +142,27 @@ fn a_uid_that_did_not_reach_the_disk_is_not_given_again() {
 }
 
 #[test]
+fn a_save_whose_list_is_replaced_while_the_disk_works_has_failed() {
+    let mut maildir = Maildir::new();
+    let disk = SlowDisk::of(&mut maildir);
+    let mailbox = maildir.open();
+    disk.sync(&mailbox, maildir.now);
+    let mut save = save(&mailbox, "text", maildir.now);
+    while maildir.list().lines().count() < 2 {
+        disk.complete(Ok(()));
+        assert!(matches!(save.commit(maildir.now, 100).unwrap(), Step::Disk(_)));
+    }
+    maildir.write_list("3 V7 N1 G00\n");
+    assert!(matches!(maildir.sync_once(&mailbox), Step::Busy { .. }));
+    disk.complete(Ok(()));
+    assert!(save.commit(maildir.now, 100).is_err());
+    drop(save);
+    disk.sync(&mailbox, maildir.now);
+    assert!(maildir.ls("new").is_empty() && maildir.ls("tmp").is_empty());
+    assert_eq!((mailbox.status().messages, mailbox.status().uid_validity), (0, 7));
+}
+
+#[test]
 fn who_syncs_waits_for_the_list_and_shows_nothing_before() {
     let mut maildir = Maildir::new();
     let disk = SlowDisk::of(&mut maildir);
