@@ -18,6 +18,7 @@ fn main() {
     wake_up(&server);
     noop(&server);
     search(&server);
+    append(&server);
     idle(&server);
 }
 
@@ -111,6 +112,48 @@ fn search(server: &Server) {
     median("NOOP beside SEARCH TEXT", times);
 }
 
+/// What it costs to save a message, and a neighbour of whoever does it waits meanwhile.
+fn append(server: &Server) {
+    let text =
+        format!("{HEADER}Subject: saved\n\n{}", "All work and no play.\n".repeat(100)).replace('\n', "\r\n");
+    let command = format!("APPEND INBOX {{{}+}}\r\n{text}", text.len());
+    let mut client = server.login("u6");
+    let mut neighbour = server.login("u7");
+    neighbour.ask("SELECT INBOX").ok();
+    let before = processor(server);
+    let times = (0..APPENDS).map(|_| {
+        let started = Instant::now();
+        client.ask(&command).ok();
+        started.elapsed()
+    });
+    median("APPEND of 2 KB", times.collect());
+    let spent = (processor(server) - before) / f64::from(APPENDS);
+    figure("APPEND of 2 KB, of all processors", spent * 1000.0, "ms", APPENDS);
+    let saving = thread::spawn(move || {
+        for _ in 0..APPENDS {
+            client.ask(&command).ok();
+        }
+    });
+    let mut times = Vec::new();
+    while !saving.is_finished() {
+        let started = Instant::now();
+        neighbour.ask("NOOP").ok();
+        times.push(started.elapsed());
+    }
+    saving.join().unwrap();
+    median("NOOP beside APPEND", times);
+}
+
+/// Seconds that all processes have spent on processors.
+fn processor(server: &Server) -> f64 {
+    let of = |pid: u32| {
+        let schedstat = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+        schedstat.split(' ').next()?.parse::<f64>().ok()
+    };
+    let all = server.master().descendants();
+    all.iter().filter_map(|process| of(process.pid)).sum::<f64>() / 1e9
+}
+
 /// What one more client in IDLE costs all processes together.
 fn idle(server: &Server) {
     let mut clients = Vec::new();
@@ -168,6 +211,7 @@ const FETCHES: u32 = 10;
 const SEARCHES: u32 = 10;
 const DELIVERIES: u32 = 100;
 const NOOPS: u32 = 10_000;
+const APPENDS: u32 = 1000;
 const IDLE: [u32; 2] = [200, 1000];
 const HEADER: &str = "Date: Mon, 09 Nov 2026 10:00:00 +0000\nFrom: Alice <alice@example.org>\nTo: Bob <bob@example.org>\n\
     Message-ID: <bench@example.org>\n";
