@@ -18,6 +18,7 @@ mod control;
 mod environ;
 mod hand_off;
 mod ledger;
+mod limits;
 mod link;
 mod listener;
 mod log_sink;

@@ -5,14 +5,16 @@
 //! login processes of that one serve on whom they have.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ioloop::TimerId;
-use log::{error, info, warn};
+use log::{error, info, log, warn};
 
 use crate::config::{self, Config, Share};
 use crate::control::ControlKey;
+use crate::limits::{self, Machine};
 use crate::listener::Listeners;
 use crate::master::{Master, Timer};
 use crate::pool::WorkerKey;
@@ -163,6 +165,7 @@ impl Master {
             None => {
                 self.keep_children();
                 self.ping_workers();
+                self.say_limits();
                 info!("mail-master {} is ready", env!("CARGO_PKG_VERSION"));
             }
             Some(listeners) => {
@@ -177,11 +180,20 @@ impl Master {
                 self.renew_auth();
                 self.keep_children();
                 self.stop_unused_auths();
+                self.say_limits();
                 info!("the configuration was read again, generation {}", self.generation);
             }
         }
         if let Some(control) = reload.control {
             self.reload_answered(control, Ok(()));
+        }
+    }
+
+    /// Says what this machine allows of what the configuration promises.
+    fn say_limits(&self) {
+        let machine = Machine::read(Path::new("/proc"), Path::new("/sys/fs/cgroup"));
+        for (level, sentence) in limits::sentences(&machine, &self.config, self.host.is_root()) {
+            log!(level, "{sentence}");
         }
     }
 
