@@ -83,6 +83,10 @@ install: release
 	    install -m 644 $$page $(DESTDIR)$(MANDIR)/man$$section || exit; \
 	done
 	install -m 644 README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE $(DESTDIR)$(DOCDIR)
+	install -d $(DESTDIR)$(DOCDIR)/examples
+	install -m 644 deploy/sysctl.d/60-mail-master.conf $(DESTDIR)$(DOCDIR)/examples
+	sed 's,/usr/local/sbin/,$(PREFIX)/sbin/,' deploy/systemd/mail-master.service \
+	    >$(DESTDIR)$(DOCDIR)/examples/mail-master.service
 	install -d $(DESTDIR)$(SYSCONFDIR)/mail-master
 	install -m 644 mail-master/mail-master.conf.example $(DESTDIR)$(SYSCONFDIR)/mail-master
 	@echo
@@ -90,6 +94,7 @@ install: release
 	@for user in maillogin mailauth mailbase; do \
 	    echo "  useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin $$user"; \
 	done
+	@echo 'For systemd: $(DOCDIR)/examples/mail-master.service; for many clients: 60-mail-master.conf beside it.'
 	@echo 'To begin: cp $(SYSCONFDIR)/mail-master/mail-master.conf.example $(SYSCONFDIR)/mail-master/mail-master.conf'
 	@echo 'Then edit it, and: mail-master -t'
 
