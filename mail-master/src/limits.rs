@@ -167,7 +167,7 @@ fn descriptors(machine: &Machine, promise: &Promise, short: &mut Vec<String>) {
     let may = machine.descriptors;
     if of_master > may {
         short.push(format!(
-            "max_mail_processes = {workers}, and {logins} login processes: mail-master needs {of_master} \
+            "max_mail_processes = {workers}, and {logins} for logins: mail-master needs {of_master} \
              descriptors, a process may have {may}; {raise}"
         ));
     }
@@ -189,7 +189,7 @@ fn descriptors(machine: &Machine, promise: &Promise, short: &mut Vec<String>) {
     if all > machine.all_descriptors {
         let may = machine.all_descriptors;
         short.push(format!(
-            "{workers} mail processes and {logins} login processes need {all} descriptors, this machine has {may}; \
+            "max_mail_processes = {workers}, and {logins} for logins: they need {all} descriptors, this machine has {may}; \
              raise fs.file-max"
         ));
     }
@@ -202,7 +202,7 @@ fn processes(machine: &Machine, promise: &Promise, short: &mut Vec<String>) {
     let (may, name) = machine.processes;
     if all > may {
         short.push(format!(
-            "max_mail_processes = {workers}, and {logins} login processes: {all} processes are needed, {may} may \
+            "max_mail_processes = {workers}, and {logins} for logins: {all} processes are needed, {may} may \
              be there; raise {name}"
         ));
     }
@@ -214,7 +214,7 @@ fn processes(machine: &Machine, promise: &Promise, short: &mut Vec<String>) {
     if of_one > machine.own_processes {
         let may = machine.own_processes;
         short.push(format!(
-            "max_mail_processes = {workers}, and {logins} login processes: one user needs {of_one} processes, and \
+            "max_mail_processes = {workers}, and {logins} for logins: one user needs {of_one} processes, and \
              may have {may}; raise LimitNPROC= in systemd's unit, or what 'ulimit -u' says"
         ));
     }
@@ -229,15 +229,14 @@ fn inotify(machine: &Machine, promise: &Promise, short: &mut Vec<String>) {
     let needed = workers.saturating_add(OTHERS_INSTANCES);
     if needed > most {
         short.push(format!(
-            "max_mail_processes = {workers}: each needs an inotify instance, and {most} may be there, with those of \
-             other programs; the clients of more processes wait for new mail for mailbox_idle_check_interval; raise \
-             fs.inotify.max_user_instances to {needed}"
+            "max_mail_processes = {workers}: each needs an inotify instance, and one user may have {most}; further ones \
+             look for new mail every mailbox_idle_check_interval; raise fs.inotify.max_user_instances to {needed}"
         ));
     }
     let (most, needed) = (machine.watches, promise.all_clients().saturating_mul(WATCHES_A_CLIENT));
     if needed > most {
         short.push(format!(
-            "{} clients have {needed} directories watched, and {most} can be; the others wait for new mail for \
+            "{} clients have {needed} directories watched, and one user may have {most}; the others are looked at every \
              mailbox_idle_check_interval; raise fs.inotify.max_user_watches",
             promise.all_clients()
         ));

@@ -55,7 +55,7 @@ fn each_limit_that_is_too_low_is_named_with_the_setting_that_needs_more() {
     let many = "login_process_per_connection = no\nlogin_max_connections = 600\n";
     assert_short(&few, &format!("{one}{many}"), ["login_max_connections = 600", "1232 descriptors"]);
     let few = Machine { all_descriptors: 20000, ..large() };
-    assert_short(&few, "", ["need 28544 descriptors", "fs.file-max"]);
+    assert_short(&few, "", ["they need 28544 descriptors", "fs.file-max"]);
     let few = Machine { processes: (700, "pids.max"), ..large() };
     assert_short(&few, "", ["772 processes are needed, 700 may", "raise pids.max"]);
     let few = Machine { own_processes: 300, ..large() };
@@ -72,7 +72,7 @@ fn instances_count_where_processes_are_of_one_user() {
         SHARED,
         ["max_mail_processes = 512: each needs an inotify", "max_user_instances to 544"],
     );
-    assert_short(&usual, "mail_uid = vmail\n", ["128 may be there", "mailbox_idle_check_interval"]);
+    assert_short(&usual, "mail_uid = vmail\n", ["one user may have 128", "mailbox_idle_check_interval"]);
     let own = said(&usual, "");
     assert!(own[0].starts_with("INFO: "), "{own:?}");
     let without_root = sentences(&usual, &fixture(""), false);
@@ -81,7 +81,7 @@ fn instances_count_where_processes_are_of_one_user() {
     assert_short(
         &few,
         SHARED,
-        ["10240 clients have 20480 directories watched, and 8192", "max_user_watches"],
+        ["10240 clients have 20480 directories watched, and one user may have 8192", "max_user_watches"],
     );
 }
 
