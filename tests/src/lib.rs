@@ -8,6 +8,7 @@
 
 pub mod dovecot;
 pub mod files;
+pub mod held;
 pub mod imap;
 pub mod letters;
 pub mod nobody;

@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use tests::process::Process;
+use tests::held::Held;
 use tests::{PRIVATE, SHARED, Server, Site, User, until};
 
 /// Lets as many clients log in, do something and leave.
@@ -43,50 +43,13 @@ fn start(settings: &str) -> Server {
     Site::with_users(users).start(&format!("{settings}{limits}"))
 }
 
-/// What each process holds when it has let go of what it need not hold.
-fn at_rest(server: &Server) -> Vec<(Process, usize, u64)> {
-    let total =
-        |all: &Vec<(Process, usize, u64)>| all.iter().map(|(_, descriptors, _)| *descriptors).sum::<usize>();
-    (0..20).map(|_| held(server)).min_by_key(total).unwrap()
-}
-
-/// What each process holds.
-fn held(server: &Server) -> Vec<(Process, usize, u64)> {
-    let mut all = server.master().descendants();
-    all.push(server.master().clone());
-    all.sort();
-    all.into_iter()
-        .map(|process| {
-            let (descriptors, memory) = (process.descriptors().len(), process.private_memory());
-            (process, descriptors, memory)
-        })
-        .collect()
-}
-
-/// Once all that ended is closed, there are as many descriptors as before, and hardly more memory.
-fn assert_as_before(server: &Server, before: &[(Process, usize, u64)]) {
-    let descriptors = |all: &[(Process, usize, u64)]| {
-        all.iter().map(|(process, descriptors, _)| (process.clone(), *descriptors)).collect::<Vec<_>>()
-    };
-    let mut after = held(server);
-    until(&format!("{:?} again, not {:?}", descriptors(before), descriptors(&after)), || {
-        after = held(server);
-        (descriptors(&after) == descriptors(before)).then_some(())
-    });
-    for ((process, _, before), (_, _, after)) in before.iter().zip(&after) {
-        assert!(*after < before + 2048, "{process:?}: {before} KB before, {after} KB after");
-    }
-    assert!(server.status("difference").is_empty());
-    assert_eq!(server.status("master")[0]["sessions"], 0);
-}
-
 #[test]
 fn ten_thousand_hand_offs_leave_nothing_behind() {
     let server = start(SHARED);
     come_and_go(&server, 2_000);
-    let before = at_rest(&server);
+    let before = Held::at_rest(&server);
     come_and_go(&server, 10_000);
-    assert_as_before(&server, &before);
+    before.assert_no_more(&server, GROWTH);
     assert_eq!(server.status("worker").len(), 1);
 }
 
@@ -95,10 +58,10 @@ fn a_thousand_processes_of_their_own_leave_nothing_behind() {
     let server = start(PRIVATE);
     come_and_go(&server, 200);
     until("all processes to end", || server.status("worker").is_empty().then_some(()));
-    let before = at_rest(&server);
+    let before = Held::at_rest(&server);
     come_and_go(&server, 1_000);
     until("all processes to end", || server.status("worker").is_empty().then_some(()));
-    assert_as_before(&server, &before);
+    before.assert_no_more(&server, GROWTH);
 }
 
 #[test]
@@ -118,9 +81,9 @@ fn clients_that_never_log_in_leave_nothing_behind() {
     come(400);
     server.login("u1");
     server.wait_for_sessions(0);
-    let before = at_rest(&server);
+    let before = Held::at_rest(&server);
     come(2_000);
-    assert_as_before(&server, &before);
+    before.assert_no_more(&server, GROWTH);
 }
 
 #[test]
@@ -143,8 +106,7 @@ fn reloads_leave_nothing_behind() {
     };
     reload(5);
     let count = || {
-        let descriptors = at_rest(&server).into_iter().map(|(_, descriptors, _)| descriptors);
-        let mut all: Vec<usize> = descriptors.collect();
+        let mut all = Held::at_rest(&server).descriptors();
         all.sort_unstable();
         all
     };
@@ -153,3 +115,6 @@ fn reloads_leave_nothing_behind() {
     assert_eq!(count(), before);
     assert!(server.master().private_memory() < memory + 2048);
 }
+
+/// What may come and go, in kilobytes.
+const GROWTH: u64 = 2048;
