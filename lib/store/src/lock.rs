@@ -1,7 +1,8 @@
 //! Dovecot's dotlock: a file `<name>.lock` that says `<pid>:<host>`. It guards a mailbox's uidlist and keywords.
 //!
-//! One attempt, never a wait. The process's own table comes first: a lock file with our own pid that is not in the
-//! table is some other life's. Stale is a lock whose process on this host is dead (after 2 s), and any lock that has
+//! One attempt, never a wait. The process's own table comes first, and knows the files themselves, since another user
+//! may come to the same one by another path: a lock file with our own pid that is not in the table is some other life's.
+//! Stale is a lock whose process on this host is dead (after 2 s), and any lock that has
 //! not changed for 120 s that *we* watched, nor what it guards: file servers' clocks are not ours.
 
 use std::cell::Cell;
@@ -21,6 +22,7 @@ use nix::unistd::{Pid, linkat};
 use crate::file::Stamp;
 use crate::filename::decimal;
 use crate::mode::Creation;
+use crate::process::Inode;
 use crate::{Error, Now, Process};
 
 /// How long to wait between two attempts.
@@ -38,6 +40,7 @@ pub(crate) struct Lock {
     process: Rc<Process>,
     path: PathBuf,
     file: File,
+    number: Inode,
     touched: Cell<Instant>,
 }
 
@@ -69,20 +72,20 @@ impl Lock {
         now: Now,
     ) -> Result<Attempt, Error> {
         let path = file(guarded);
-        if process.locks.borrow().contains(&path) {
-            return Ok(Attempt::Busy);
-        }
         let dir = guarded.parent().unwrap_or(Path::new("/"));
         // Twice: the second time after a stale one was cleared away.
         for _ in 0..2 {
             match create(&path, dir, process) {
                 Ok(file) => {
                     *waiting = None;
-                    process.locks.borrow_mut().insert(path.clone());
+                    let number =
+                        file.metadata().map(|meta| inode(&meta)).map_err(Error::io("examine", &path))?;
+                    process.locks.borrow_mut().insert(number);
                     let (process, touched) = (process.clone(), Cell::new(now.instant));
-                    return Ok(Attempt::Held(Lock { process, path, file, touched }));
+                    return Ok(Attempt::Held(Lock { process, path, file, number, touched }));
                 }
                 Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+                    Errno::EEXIST if is_ours(process, &path) => return Ok(Attempt::Busy),
                     Errno::EEXIST if is_stale(process, &path, guarded, waiting, now) => {
                         log::warn!("removing stale lock {}", path.display());
                         if !clear(&path, waiting, process, now) {
@@ -105,12 +108,7 @@ impl Lock {
     /// The directory that it is in has another name now.
     pub(crate) fn moved_to(&mut self, dir: &Path) {
         let Some(name) = self.path.file_name() else { return };
-        let path = dir.join(name);
-        let mut locks = self.process.locks.borrow_mut();
-        locks.remove(&self.path);
-        locks.insert(path.clone());
-        drop(locks);
-        self.path = path;
+        self.path = dir.join(name);
     }
 
     /// Shows others that we are alive. To be called each turn of something long.
@@ -125,10 +123,9 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        self.process.locks.borrow_mut().remove(&self.path);
-        let ours = self.file.metadata().map(|meta| (meta.dev(), meta.ino())).ok();
-        let there = fs::symlink_metadata(&self.path).map(|meta| (meta.dev(), meta.ino())).ok();
-        if ours.is_none() || ours != there {
+        self.process.locks.borrow_mut().remove(&self.number);
+        let there = fs::symlink_metadata(&self.path).map(|meta| inode(&meta)).ok();
+        if there != Some(self.number) {
             log::warn!("lock {} was taken from us", self.path.display());
         } else if let Err(error) = fs::remove_file(&self.path) {
             log::warn!("cannot remove {}: {error}", self.path.display());
@@ -141,7 +138,16 @@ pub(crate) fn is_held(process: &Process, guarded: &Path, now: Now) -> bool {
     let path = file(guarded);
     let Ok(modified) = fs::symlink_metadata(&path).and_then(|meta| meta.modified()) else { return false };
     let age = now.wall.duration_since(modified).unwrap_or_default();
-    process.locks.borrow().contains(&path) || age < FORGOTTEN && !is_dead(process, &path)
+    is_ours(process, &path) || age < FORGOTTEN && !is_dead(process, &path)
+}
+
+/// Is it one that this process holds?
+fn is_ours(process: &Process, path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| process.locks.borrow().contains(&inode(&meta)))
+}
+
+fn inode(meta: &fs::Metadata) -> Inode {
+    (meta.dev(), meta.ino())
 }
 
 /// Makes a lock file that says from its birth whose it is: one who dies before he has written that holds all others up
@@ -287,6 +293,23 @@ mod tests {
         drop(held);
         assert!(!place.lock().exists());
         assert!(matches!(place.attempt(now), Attempt::Held(_)));
+    }
+
+    #[test]
+    fn a_lock_of_ours_is_known_by_any_path() {
+        let place = Place::new();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let link = elsewhere.path().join("link");
+        std::os::unix::fs::symlink(place.dir.path(), &link).unwrap();
+        let now = Now::read();
+        let (process, path) = (&place.process, place.dir.path().join("list"));
+        let held = Lock::attempt(process, &path, &mut None, now).unwrap();
+        let again = |now| Lock::attempt(process, &link.join("list"), &mut None, now).unwrap();
+        assert!(matches!(again(now), Attempt::Busy));
+        assert!(matches!(again(later(now, 500)), Attempt::Busy));
+        assert!(is_held(process, &link.join("list"), later(now, 500)));
+        drop(held);
+        assert!(matches!(again(now), Attempt::Held(_)));
     }
 
     #[test]

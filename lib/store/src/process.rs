@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,14 +16,17 @@ pub struct Now {
     pub wall: SystemTime,
 }
 
+/// A file whatever its path: its device, and its number there. It is no other's for as long as it is open.
+pub(crate) type Inode = (u64, u64);
+
 /// What all users of a process share. Two in one process would take each other's locks for stale, and give two
 /// messages one name.
 #[derive(Debug)]
 pub struct Process {
     pub(crate) pid: u32,
     pub(crate) host: Box<[u8]>,
-    /// Paths of the lock files that we hold. Whose file bears our pid and is not here was left by another life.
-    pub(crate) locks: RefCell<HashSet<PathBuf>>,
+    /// The lock files that we hold. Whose file bears our pid and is not here was left by another life.
+    pub(crate) locks: RefCell<HashSet<Inode>>,
     /// Time of the last unique name, in microseconds.
     last_name: Cell<u64>,
     /// Who waits for the disk; none: whoever has something to sync.
