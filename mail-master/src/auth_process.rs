@@ -96,6 +96,7 @@ impl Master {
             arguments,
             environment: environment.clone(),
             descriptors: vec![(0, theirs.into())],
+            limits: self.config.auth_limits(),
             ..Spawn::default()
         };
         let (asking, answering) = UnixStream::pair()?;

@@ -16,6 +16,8 @@ mod foreign;
 mod gather;
 mod grammar;
 mod host;
+mod id_map;
+mod limits;
 mod mailbox;
 mod page;
 mod plugin;
@@ -28,6 +30,7 @@ mod value;
 
 pub(crate) use database::Database;
 pub(crate) use host::Host;
+pub(crate) use id_map::IdMap;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use page::{example, mdoc};
 pub(crate) use print::{Shown, print};
@@ -140,6 +143,17 @@ impl Config {
     /// no other is expected to.
     pub(crate) fn mail_command_answers(&self, protocol: Protocol) -> bool {
         self.protocol(protocol).mail_executable.0.is_none()
+    }
+}
+
+impl ServerSettings {
+    /// The accounts that our programs run as, by the settings that name them.
+    pub(crate) fn own_accounts(&self) -> [(&'static str, &Account); 3] {
+        [
+            ("login_user", &self.login_user),
+            ("auth_user", &self.auth_user),
+            ("mail_base_user", &self.mail_base_user),
+        ]
     }
 }
 

@@ -83,7 +83,8 @@ impl Master {
         descriptors.extend((3..).zip(listeners));
         let (program, arguments) =
             self.jailed(&self.config.server.login_user, &[], self.config.program("mail-login"), &[]);
-        let spawn = Spawn { program, arguments, environment, descriptors, ..Spawn::default() };
+        let limits = self.config.protocol(protocol).login_limits();
+        let spawn = Spawn { program, arguments, environment, descriptors, limits, ..Spawn::default() };
         let link =
             self.new_link(ours, login::assembler(), login::version_line()).map_err(io::Error::other)?;
         let prefix = format!("{protocol}-login: ");

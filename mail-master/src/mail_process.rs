@@ -134,7 +134,7 @@ impl Master {
             umask: Some(settings.umask.0),
             chroot: own.and_then(|person| chroot_of(person, &settings)),
             nice: own.and_then(|person| person.nice),
-            ..Spawn::default()
+            limits: settings.mail_limits(),
         };
         let variables = Variables::of_many(kind.protocol.name().as_bytes(), b"");
         let prefix = settings.mail_log_prefix.expand(&variables).unwrap_or_default();
@@ -184,7 +184,7 @@ impl Master {
             umask: Some(settings.umask.0),
             chroot: chroot_of(person, &settings),
             nice: person.nice,
-            address_space: Some(settings.mail_process_size.0).filter(|bytes| *bytes > 0),
+            limits: settings.mail_limits(),
         };
         let address = offer.request.remote.0.to_string();
         let local = offer.request.local.0.to_string();

@@ -10,7 +10,7 @@ use log::warn;
 use thiserror::Error;
 use wire::auth::Line;
 
-use crate::config::{Account, ProtocolSettings, ServerSettings};
+use crate::config::{IdMap, ProtocolSettings, ServerSettings, Share};
 use crate::spawn::Credentials;
 
 /// A user who may have a mail process.
@@ -45,6 +45,8 @@ pub(crate) enum Unfit {
     OutOfRange { field: &'static str, id: u32, first: u32, last: String },
     #[error("{field} {id} is that of {setting}")]
     OurOwn { field: &'static str, id: u32, setting: &'static str },
+    #[error("{field} {id} is not among those that a shared process may become, which mail-master -a prints")]
+    NotInMap { field: &'static str, id: u32 },
     #[error("chroot {0} is in none of valid_chroot_dirs")]
     Chroot(String),
     #[error("home is not an absolute path")]
@@ -109,9 +111,13 @@ impl Person {
         let mut gids = gids.into_iter();
         person.credentials.gid = gids.next().or(default_gid).ok_or(Unfit::Missing("gid"))?;
         person.credentials.groups.extend(gids);
-        person.leave_system_groups(rules.server);
+        let map = IdMap::new(rules.server, rules.protocol);
+        person.leave_foreign_groups(rules.server, &map);
         person.credentials.groups.extend(rules.protocol.mail_access_groups.0.iter().map(|gid| gid.as_raw()));
         person.credentials.validate(rules.server)?;
+        if rules.protocol.share() == Some(Share::All) {
+            person.credentials.within(&map)?;
+        }
         Ok(person)
     }
 }
@@ -121,13 +127,18 @@ impl Person {
     /// in mail_access_groups are not asked for their numbers.
     ///
     /// Root's and our own programs' are left to be refused.
-    fn leave_system_groups(&mut self, server: &ServerSettings) {
-        let refused =
-            |gid: u32| gid == 0 || our_own(server).iter().any(|(_, own)| own.ids.gid.as_raw() == gid);
-        let (kept, left): (Vec<u32>, Vec<u32>) =
-            self.credentials.groups.iter().partition(|gid| **gid >= server.first_valid_gid || refused(**gid));
-        if !left.is_empty() {
-            warn!("{}: groups {left:?} are below first_valid_gid and left out", self.user);
+    fn leave_foreign_groups(&mut self, server: &ServerSettings, map: &IdMap) {
+        let ours = server.own_accounts().map(|(_, account)| account.ids.gid.as_raw());
+        let refused = |gid: u32| gid == 0 || ours.contains(&gid);
+        let (below, rest): (Vec<u32>, Vec<u32>) =
+            self.credentials.groups.iter().partition(|gid| **gid < server.first_valid_gid && !refused(**gid));
+        let (kept, other): (Vec<u32>, Vec<u32>) =
+            rest.into_iter().partition(|gid| map.gids.contains(*gid) || refused(*gid));
+        if !below.is_empty() {
+            warn!("{}: groups {below:?} are below first_valid_gid and left out", self.user);
+        }
+        if !other.is_empty() {
+            warn!("{}: groups {other:?} are above last_valid_gid, or nobody's, and left out", self.user);
         }
         self.credentials.groups = kept;
     }
@@ -138,7 +149,7 @@ impl Credentials {
     fn validate(&mut self, server: &ServerSettings) -> Result<(), Unfit> {
         in_range("uid", self.uid, server.first_valid_uid, server.last_valid_uid)?;
         in_range("gid", self.gid, server.first_valid_gid, server.last_valid_gid)?;
-        for (setting, account) in our_own(server) {
+        for (setting, account) in server.own_accounts() {
             if account.ids.uid.as_raw() == self.uid {
                 return Err(Unfit::OurOwn { field: "uid", id: self.uid, setting });
             }
@@ -154,15 +165,16 @@ impl Credentials {
         self.groups.dedup();
         Ok(())
     }
-}
 
-/// The accounts that our programs run as, by the settings that name them.
-fn our_own(server: &ServerSettings) -> [(&'static str, &Account); 3] {
-    [
-        ("login_user", &server.login_user),
-        ("auth_user", &server.auth_user),
-        ("mail_base_user", &server.mail_base_user),
-    ]
+    /// Refuses whom a process that all share could not become.
+    fn within(&self, map: &IdMap) -> Result<(), Unfit> {
+        if !map.uids.contains(self.uid) {
+            return Err(Unfit::NotInMap { field: "uid", id: self.uid });
+        }
+        let mut gids = self.groups.iter().copied().chain([self.gid]);
+        gids.find(|gid| !map.gids.contains(*gid))
+            .map_or(Ok(()), |id| Err(Unfit::NotInMap { field: "gid", id }))
+    }
 }
 
 fn in_range(field: &'static str, id: u32, first: u32, last: u32) -> Result<(), Unfit> {

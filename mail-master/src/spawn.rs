@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use envdump::Environment;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Pid, Uid, chdir, chroot, dup, setgroups, setresgid, setresuid};
 
@@ -47,8 +47,15 @@ pub(crate) struct Spawn {
     pub(crate) umask: Option<u32>,
     pub(crate) chroot: Option<PathBuf>,
     pub(crate) nice: Option<i32>,
-    /// The most memory that it may map, in bytes.
-    pub(crate) address_space: Option<u64>,
+    pub(crate) limits: Limits,
+}
+
+/// How much a child may have; nothing said is as the master has it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
+    /// Memory that it maps, in bytes.
+    pub(crate) memory: Option<u64>,
+    pub(crate) descriptors: Option<u64>,
 }
 
 /// Occupies the numbers that are kept for children's descriptors. To be held as long as children are started.
@@ -97,9 +104,7 @@ impl Spawn {
             // SAFETY: dup2 has no memory to get wrong, and the numbers below FIRST_OWN_DESCRIPTOR are nobody's.
             Errno::result(unsafe { libc::dup2(descriptor.as_raw_fd(), *number) })?;
         }
-        if let Some(bytes) = self.address_space {
-            setrlimit(Resource::RLIMIT_AS, bytes, bytes)?;
-        }
+        self.limits.set()?;
         if let Some(nice) = self.nice {
             // SAFETY: setpriority takes three numbers.
             Errno::result(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) })?;
@@ -113,6 +118,21 @@ impl Spawn {
         }
         if let Some(credentials) = &self.credentials {
             give_root_up(credentials)?;
+        }
+        Ok(())
+    }
+}
+
+impl Limits {
+    fn set(self) -> io::Result<()> {
+        // What is in a process's memory, passwords and mail, is for no file.
+        setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+        if let Some(bytes) = self.memory {
+            setrlimit(Resource::RLIMIT_AS, bytes, bytes)?;
+        }
+        if let Some(descriptors) = self.descriptors {
+            let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+            setrlimit(Resource::RLIMIT_NOFILE, descriptors.min(most), descriptors.min(most))?;
         }
         Ok(())
     }
@@ -174,6 +194,13 @@ mod tests {
         assert_eq!(lines.get(..3), Some(&["b", "/", "/dev/null"][..]), "{text}");
         assert!(lines.last().is_some_and(|line| line.ends_with("/stat")), "{text}");
         assert_eq!(lines.len(), 6, "{text}");
+    }
+
+    #[test]
+    fn a_child_has_no_more_than_it_may() {
+        let limits = Limits { memory: Some(64 << 20), descriptors: Some(99) };
+        let (_, text) = run("ulimit -c; ulimit -v; ulimit -n", Spawn { limits, ..Spawn::default() });
+        assert_eq!(text, "0\n65536\n99\n");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::config::gather::Gathered;
 use crate::config::host::Host;
 use crate::config::problem::{Problem, Report};
 use crate::config::table::Written;
-use crate::config::value::{LogTo, Share};
+use crate::config::value::{Jail, LogTo, Share};
 use crate::config::{Config, ProtocolSettings, upper};
 
 /// Looks at everything; what is wrong is a problem in `report`.
@@ -19,6 +19,8 @@ pub(super) fn check(config: &Config, host: &Host, report: &mut Report) {
     check.ranges();
     check.accounts();
     check.sharing();
+    check.jail();
+    check.access_groups();
     check.programs();
     check.logs();
     check.listeners();
@@ -66,11 +68,7 @@ impl Check<'_> {
             return;
         }
         let server = &self.config.server;
-        let accounts = [
-            ("login_user", &server.login_user),
-            ("auth_user", &server.auth_user),
-            ("mail_base_user", &server.mail_base_user),
-        ];
+        let accounts = server.own_accounts();
         for (name, account) in accounts {
             if account.ids.uid.is_root() {
                 let problem = if name == "auth_user" {
@@ -146,9 +144,63 @@ impl Check<'_> {
         self.blame(settings.protocol, "mail_process_per_connection", Problem::error(what).help(help));
     }
 
+    /// What cannot be, and what is weaker than it could be.
+    fn jail(&mut self) {
+        let server = &self.config.server;
+        let requires = |part: &str| server.mail_jail_require.0.iter().any(|word| word == part);
+        let jail = |name: &'static str, problem: Problem, help: &str| (name, problem.help(help));
+        let written = self.config.gathered.server.contains_key("mail_jail_require");
+        let identity = requires("namespace") || (written && requires("identity"));
+        let mut problems = Vec::new();
+        match server.mail_jail {
+            Jail::No if identity || requires("seccomp") || requires("landlock") => problems.push(jail(
+                "mail_jail",
+                Problem::error("mail_jail = no leaves out what mail_jail_require asks for"),
+                "write 'mail_jail = auto', or nothing in mail_jail_require",
+            )),
+            Jail::No => problems.push(jail(
+                "mail_jail",
+                Problem::warning("mail processes are in no jail"),
+                "whoever breaks into one that is shared can be any user of this machine, root too: \
+                 write 'mail_jail = auto'",
+            )),
+            Jail::Filter if requires("namespace") => problems.push(jail(
+                "mail_jail_require",
+                Problem::error("mail_jail = filter is without the namespace that mail_jail_require asks for"),
+                "write 'mail_jail = namespace', or 'mail_jail_require = identity'",
+            )),
+            _ => {}
+        }
+        if requires("landlock") && server.mail_jail_paths.is_empty() {
+            problems.push(jail(
+                "mail_jail_require",
+                Problem::error("mail_jail_require asks for landlock, and mail_jail_paths is empty"),
+                "write the directories that hold all mail in mail_jail_paths",
+            ));
+        }
+        for (name, problem) in problems {
+            self.blame(Protocol::Imap, name, problem);
+        }
+    }
+
+    /// A group of the system may own what no mail user should reach.
+    fn access_groups(&mut self) {
+        let config = self.config;
+        for settings in config.served().filter(|_| self.host.is_root()) {
+            let groups = settings.mail_access_groups.0.iter().map(|gid| gid.as_raw());
+            let low: Vec<String> =
+                groups.filter(|gid| *gid < FIRST_ORDINARY).map(|g| g.to_string()).collect();
+            if low.is_empty() {
+                continue;
+            }
+            let what = format!("every mail user is in the system's group {}", low.join(" and "));
+            let help = "make sure that it owns mail and nothing else, or write a group of 1000 or more";
+            self.blame(settings.protocol, "mail_access_groups", Problem::warning(what).help(help));
+        }
+    }
+
     fn programs(&mut self) {
-        let mut wanted = vec!["mail-login", "mail-auth"];
-        wanted.extend(self.host.is_root().then_some("mail-jail"));
+        let mut wanted = vec!["mail-login", "mail-auth", "mail-jail"];
         let config = self.config;
         for settings in config.served() {
             if settings.mail_executable.0.is_none() {
@@ -236,6 +288,9 @@ fn login_defs(path: &Path) -> BTreeMap<String, u32> {
     };
     text.lines().filter_map(pair).collect()
 }
+
+/// Groups below are the system's own.
+const FIRST_ORDINARY: u32 = 1000;
 
 /// Settings that must be written, be it as the defaults are, where users share a process.
 pub(super) const RANGES: [&str; 4] =

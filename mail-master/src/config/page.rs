@@ -95,8 +95,8 @@ const EXAMPLE_HEAD: &str = "\
 # Settings that begin with '#' stand at their defaults. 'mail-master -n' prints
 # those that you have changed, 'mail-master -t' checks the file.
 #
-# What is not in the sections on the server, logs, logins, users and processes
-# may also stand in 'protocol imap { }' or 'protocol pop3 { }', for one of them.
+# What is not in the sections on the server, logs, logins, users, processes
+# and the jail may also stand in 'protocol imap { }' or 'protocol pop3 { }', for one of them.
 ";
 
 const EXAMPLE_TAIL: &str = "

@@ -10,7 +10,7 @@ use crate::config::grammar::{quoted, quoted_word};
 use crate::config::host::Host;
 use crate::config::settings::{ProtocolSettings, ServerSettings};
 use crate::config::table::{Setting, Texts};
-use crate::config::{Config, Database, Plugin, Share};
+use crate::config::{Config, Database, IdMap, Plugin, Share};
 
 /// How much of a configuration is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub(crate) fn print(config: &Config, host: &Host, shown: Shown) -> String {
     printer.plugin(0, &printer.common_plugin());
     for protocol in Protocol::ALL {
         printer.protocol(protocol);
+    }
+    if shown == Shown::All && host.is_root() {
+        printer.id_maps();
     }
     printer.out
 }
@@ -87,6 +90,17 @@ impl<'a> Printer<'a> {
             self.out.truncate(before);
         } else {
             self.line(0, "}");
+        }
+    }
+
+    /// What no setting says by itself.
+    fn id_maps(&mut self) {
+        let config = self.config;
+        self.line(0, "# Whom a mail process that all users share may become, and nobody else:");
+        for settings in config.served() {
+            let map = IdMap::new(&config.server, settings);
+            self.line(0, &format!("# {}: uids {}", settings.protocol, map.uids));
+            self.line(0, &format!("# {}: gids {}", settings.protocol, map.gids));
         }
     }
 

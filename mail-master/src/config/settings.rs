@@ -11,9 +11,9 @@ use wire::Protocol;
 
 use crate::config::table::{Reader, Setting, settings};
 use crate::config::value::{
-    Account, Bytes, Capability, Command, Count, Facility, Groups, ImapLogoutFormat, ImapWorkarounds, Listen,
-    LogTo, MailGroup, MailLocation, MailUser, Mechanisms, MegaBytes, Mode, Pop3LogoutFormat, Pop3Workarounds,
-    Protocols, Share, UidlFormat, Value,
+    Account, Bytes, Capability, Command, Count, Facility, Groups, ImapLogoutFormat, ImapWorkarounds, Jail,
+    JailParts, Listen, LogTo, MailGroup, MailLocation, MailUser, Mechanisms, MegaBytes, Mode,
+    Pop3LogoutFormat, Pop3Workarounds, Protocols, Share, UidlFormat, Value,
 };
 use crate::config::{Mailbox, Plugin};
 use expand::Template;
@@ -65,6 +65,8 @@ settings! {
         auth_username_format: Template = "" => AUTH_USERNAME_FORMAT;
         /// How many checkpassword programs may run at once.
         auth_worker_max_count: Count = "30" => AUTH_WORKER_MAX_COUNT;
+        /// How much memory mail-auth may have; 0 is no limit.
+        auth_process_size: MegaBytes = "256";
     }
 
     "Users" {
@@ -73,7 +75,8 @@ settings! {
         /// The highest uid that a mail user may have; 0 is no limit.
         last_valid_uid: u32 = "0";
         /// The lowest gid that a mail user may have as primary group; 0 is refused always.
-        /// Other groups below it that a user database names are left out, unless mail_access_groups has them.
+        /// Other groups that a user database names are left out where they are below it or above the highest, unless
+        /// mail_access_groups has them.
         first_valid_gid: u32 = "1";
         /// The highest gid that a mail user may have as primary group; 0 is no limit.
         last_valid_gid: u32 = "0";
@@ -89,6 +92,24 @@ settings! {
         mail_worker_idle_time: Duration = "60 secs";
         /// How long a user whose clients made two processes die is served in a process of his own.
         mail_quarantine_time: Duration = "10 mins";
+    }
+
+    "Jail" {
+        /// What keeps a process that all users share from becoming anybody else.
+        /// namespace: in it there are the mail users and nobody else.
+        /// filter: it may ask to become a mail user and nobody else; users with further groups get processes of their own.
+        /// auto: a namespace, or a filter where this machine allows none.
+        /// no: nothing does, so that whoever breaks into it can be any user, root too.
+        mail_jail: Jail = "auto";
+        /// Without which parts of a jail nothing is served.
+        /// identity: a namespace or a filter.
+        /// namespace: a namespace.
+        /// seccomp: system calls that no such program needs are refused.
+        /// landlock: nothing is seen but mail_jail_paths.
+        mail_jail_require: JailParts = "identity";
+        /// Directories that hold all mail and what belongs to it: mail processes can write nowhere else.
+        /// Empty means that users' permissions alone decide.
+        mail_jail_paths: Vec<PathBuf> = "";
     }
 }
 
@@ -124,6 +145,8 @@ settings! {
         login_max_connections: Count = "256";
         /// How long a client may take to log in.
         login_timeout: Duration = "3 mins";
+        /// How much memory a login process may have; 0 is no limit.
+        login_process_size: MegaBytes = "64";
     }
 
     "Mail processes" {

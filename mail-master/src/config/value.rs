@@ -20,7 +20,9 @@ pub(crate) use account::{Account, Groups, MailGroup, MailUser};
 pub(crate) use address::Listen;
 pub(crate) use format::{Capability, Command, ImapLogoutFormat, MailLocation, Pop3LogoutFormat, UidlFormat};
 pub(crate) use number::{Bytes, Count, MegaBytes, Mode};
-pub(crate) use words::{Facility, ImapWorkarounds, LogTo, Mechanisms, Pop3Workarounds, Protocols, Share};
+pub(crate) use words::{
+    Facility, ImapWorkarounds, Jail, JailParts, LogTo, Mechanisms, Pop3Workarounds, Protocols, Share,
+};
 
 /// A type of setting.
 pub(crate) trait Value: Sized + PartialEq {

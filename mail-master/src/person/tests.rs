@@ -52,6 +52,28 @@ fn a_system_group_is_left_out_unless_the_settings_name_it() {
 }
 
 #[test]
+fn a_group_above_the_last_is_left_out_as_well() {
+    assert_eq!(groups("USER 1 a uid=2000 gid=2000,30001 groups=65534,30000"), [24000, 25000, 30000]);
+}
+
+#[test]
+fn where_all_share_nobody_is_outside_of_the_map() {
+    let ranges = RANGES.replace("30000", "70000");
+    let refused = |settings: &str, fields: &str| {
+        let config = fixture(&format!("{ranges}{settings}"));
+        let rules = Rules { server: &config.server, protocol: &config.imap, invoker: None };
+        Person::from_answer(&Line::parse(format!("USER 1 a {fields}").replace(' ', "\t").as_bytes()), rules)
+            .err()
+    };
+    let shared = "mail_process_per_connection = no\n";
+    let outside = |field, id| Some(Unfit::NotInMap { field, id });
+    assert_eq!(refused(shared, "uid=65534 gid=2000"), outside("uid", 65534));
+    assert_eq!(refused(shared, "uid=2000 gid=65534"), outside("gid", 65534));
+    assert_eq!(refused(shared, "uid=2000 gid=2000 groups=65534"), None);
+    assert_eq!(refused("", "uid=65534 gid=65534"), None);
+}
+
+#[test]
 fn nobody_is_root_or_one_of_ours() {
     let refused = |fields: &str| answer(&format!("USER 1 eve {fields}")).unwrap_err();
     assert_eq!(refused("uid=0 gid=20001"), Unfit::Root("uid"));

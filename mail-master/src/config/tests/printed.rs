@@ -111,6 +111,20 @@ fn ranges_that_sharing_needs_are_printed_even_as_defaults() {
 }
 
 #[test]
+fn whom_a_shared_process_may_become_is_printed_with_all_settings() {
+    let machine = Machine::root();
+    let config = machine.config(
+        "first_valid_uid = 1000\nlast_valid_uid = 2000\nfirst_valid_gid = 1000\nlast_valid_gid = 2000\n\
+         login_user = 1500\nprotocol pop3 {\n mail_access_groups = shared\n}\n",
+    );
+    let printed = print(&config, &machine.host, Shown::All);
+    let end = "# imap: uids 1000-1499,1501-2000\n# imap: gids 1000-1499,1501-2000\n\
+               # pop3: uids 1000-1499,1501-2000\n# pop3: gids 1000-1499,1501-2000,6000\n";
+    assert!(printed.ends_with(end), "{printed}");
+    assert!(!print(&config, &machine.host, Shown::Changed).contains("# imap"));
+}
+
+#[test]
 fn all_settings_are_printed_where_asked_for() {
     let machine = Machine::root();
     let printed = print(&machine.config(""), &machine.host, Shown::All);

@@ -155,6 +155,29 @@ fn what_cannot_be_together_is_told() {
 }
 
 #[test]
+fn a_jail_is_not_asked_for_and_left_out() {
+    let [without, filter, nowhere] = [
+        "mail_jail = no\nmail_jail_require = seccomp\n",
+        "mail_jail = filter\nmail_jail_require = namespace\n",
+        "mail_jail_require = landlock\n",
+    ]
+    .map(only);
+    assert!(without.contains("mail_jail = no leaves out what mail_jail_require asks for"), "{without}");
+    assert!(filter.contains("mail_jail = filter is without the namespace"), "{filter}");
+    assert!(nowhere.contains("mail_jail_paths is empty"), "{nowhere}");
+    let warnings = Machine::root().warnings("mail_jail = no\n");
+    assert!(warnings.len() == 1 && warnings[0].contains("mail processes are in no jail"), "{warnings:?}");
+}
+
+#[test]
+fn a_group_of_the_system_for_all_mail_users_is_warned_of() {
+    let warnings = Machine::root().warnings("mail_access_groups = 8, 6000, 42\n");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("every mail user is in the system's group 8 and 42"), "{warnings:?}");
+    assert_eq!(Machine::plain().warnings("mail_access_groups = 8\n"), [""; 0]);
+}
+
+#[test]
 fn plugin_names_that_would_stand_for_others_are_refused() {
     assert!(only("plugin {\n  user = x\n}\n").contains("USER is a variable that the master sets itself"));
     assert!(only("plugin {\n  ld_preload = x\n}\n").contains("LD_PRELOAD is a variable"));

@@ -78,6 +78,46 @@ impl Value for Share {
     }
 }
 
+/// How a process that all share is kept to the mail users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Jail {
+    /// The strongest that can be had.
+    Auto,
+    /// A user namespace that has the mail users and nobody else.
+    Namespace,
+    /// A filter of the system calls that change who a process is.
+    Filter,
+    /// It is not.
+    No,
+}
+
+impl Jail {
+    /// As it is written.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Namespace => "namespace",
+            Self::Filter => "filter",
+            Self::No => "no",
+        }
+    }
+}
+
+impl Value for Jail {
+    const KIND: &'static str = "auto, namespace, filter or no";
+
+    fn parse(text: &str, _: &Host) -> Result<Self, Fault> {
+        let known = [Self::Auto, Self::Namespace, Self::Filter, Self::No];
+        known.into_iter().find(|jail| jail.name() == text).ok_or_else(|| {
+            Fault::new(format!("'{text}' is no jail"), "write 'auto', 'namespace', 'filter' or 'no'")
+        })
+    }
+
+    fn variable(&self) -> Option<String> {
+        written(self.name())
+    }
+}
+
 /// Where log lines go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LogTo {
@@ -146,7 +186,7 @@ macro_rules! words {
     ($($(#[$doc:meta])* $Type:ident: $what:literal [$first:literal $(, $word:literal)*] [$(($gone:literal, $why:literal)),*];)+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
-        pub(crate) struct $Type(Vec<String>);
+        pub(crate) struct $Type(pub(crate) Vec<String>);
 
         impl Value for $Type {
             const KIND: &'static str = concat!("any of: ", $first $(, ", ", $word)*);
@@ -172,6 +212,8 @@ words! {
         ("ntlm", "it is obsolete"),
         ("anonymous", "not supported yet")
     ];
+    /// What a jail can be made of.
+    JailParts: "part of a jail" ["identity", "namespace", "seccomp", "landlock"] [];
     /// Ways of misbehaving that IMAP clients want.
     ImapWorkarounds: "workaround" ["delay-newmail", "netscape-eoh", "tb-extra-mailbox-sep"] [
         ("outlook-idle", "remove it: connections in IDLE are kept alive by imap_idle_notify_interval"),
