@@ -4,8 +4,7 @@
 //! `nobody`, whom the kernel shows in place of everybody who is not in a namespace. Groups that the administrator names in
 //! mail_access_groups are in it, whatever their numbers.
 
-use std::fmt;
-use std::ops::RangeInclusive;
+use confine::Ranges;
 
 use crate::config::{ProtocolSettings, ServerSettings};
 
@@ -16,83 +15,29 @@ pub(crate) struct IdMap {
     pub(crate) gids: Ranges,
 }
 
-/// Ids in ascending order, each once.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Ranges(Vec<RangeInclusive<u32>>);
-
 impl IdMap {
     /// The one for processes of a protocol.
     pub(crate) fn new(server: &ServerSettings, protocol: &ProtocolSettings) -> Self {
-        let mut uids = Ranges::default().with(server.first_valid_uid, server.last_valid_uid);
-        let mut gids = Ranges::default().with(server.first_valid_gid, server.last_valid_gid);
-        for group in &protocol.mail_access_groups.0 {
-            gids = gids.with(group.as_raw(), group.as_raw());
-        }
-        for (_, account) in server.own_accounts() {
-            uids = uids.without(account.ids.uid.as_raw());
-            gids = gids.without(account.ids.gid.as_raw());
-        }
-        Self { uids: uids.without(0).without(NOBODY), gids: gids.without(0).without(NOBODY) }
+        let ours = server.own_accounts().map(|(_, account)| account.ids);
+        let groups = protocol.mail_access_groups.0.iter().map(|gid| gid.as_raw());
+        let uids = between(server.first_valid_uid, server.last_valid_uid)
+            .without(ours.map(|ids| ids.uid.as_raw()))
+            .without(NEVER);
+        let gids = between(server.first_valid_gid, server.last_valid_gid)
+            .with(groups)
+            .without(ours.map(|ids| ids.gid.as_raw()))
+            .without(NEVER);
+        Self { uids, gids }
     }
 }
 
-impl Ranges {
-    /// These too; a last one of 0 is no limit.
-    fn with(mut self, first: u32, last: u32) -> Self {
-        // The last number means "no change" to the kernel.
-        let last = if last == 0 { u32::MAX - 1 } else { last.min(u32::MAX - 1) };
-        if first <= last {
-            self.0.push(first..=last);
-        }
-        self.0.sort_by_key(|range| *range.start());
-        let mut merged: Vec<RangeInclusive<u32>> = Vec::new();
-        for range in self.0 {
-            match merged.last_mut() {
-                Some(before) if *range.start() <= before.end().saturating_add(1) => {
-                    *before = *before.start()..=*range.end().max(before.end());
-                }
-                _ => merged.push(range),
-            }
-        }
-        Self(merged)
-    }
-
-    fn without(self, id: u32) -> Self {
-        let mut rest = Vec::new();
-        for range in self.0 {
-            let (first, last) = range.clone().into_inner();
-            if !range.contains(&id) {
-                rest.push(range);
-                continue;
-            }
-            rest.extend(id.checked_sub(1).filter(|before| first <= *before).map(|before| first..=before));
-            rest.extend(id.checked_add(1).filter(|after| *after <= last).map(|after| after..=last));
-        }
-        Self(rest)
-    }
-
-    /// Whether an id is in it.
-    pub(crate) fn contains(&self, id: u32) -> bool {
-        self.0.iter().any(|range| range.contains(&id))
-    }
+/// A last one of 0 is no limit.
+fn between(first: u32, last: u32) -> Ranges {
+    Ranges::new([first..=if last == 0 { u32::MAX } else { last }])
 }
 
-/// As mail-jail(8) takes it: `1000-19000,19004-60000`.
-impl fmt::Display for Ranges {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, range) in self.0.iter().enumerate() {
-            let comma = if number == 0 { "" } else { "," };
-            match (range.start(), range.end()) {
-                (first, last) if first == last => write!(f, "{comma}{first}")?,
-                (first, last) => write!(f, "{comma}{first}-{last}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Who has no name in a user namespace.
-const NOBODY: u32 = 65534;
+/// Root, and who has no name in a user namespace.
+const NEVER: [u32; 2] = [0, 65534];
 
 #[cfg(test)]
 mod tests {
