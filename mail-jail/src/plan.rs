@@ -60,6 +60,8 @@ pub(crate) enum Part {
     Seccomp,
     /// The paths
     Landlock,
+    /// None of them
+    None,
 }
 
 /// What holds a process to its ids.
@@ -140,10 +142,11 @@ impl Plan {
             Part::Identity => maps.is_some(),
             Part::Seccomp => true,
             Part::Landlock => !arguments.paths.is_empty(),
+            Part::None => false,
         };
         let required: BTreeSet<_> = match &arguments.require {
             None => [Part::Identity, Part::Seccomp].into_iter().filter(|&part| asked(part)).collect(),
-            Some(parts) => parts.iter().copied().collect(),
+            Some(parts) => parts.iter().copied().filter(|&part| part != Part::None).collect(),
         };
         if let Some(part) = required.iter().find(|&&part| !asked(part)) {
             return Err(Wrong::NotAsked(part.word()));
@@ -209,6 +212,7 @@ impl Part {
             Self::Identity => "identity",
             Self::Seccomp => "seccomp",
             Self::Landlock => "landlock",
+            Self::None => "none",
         }
     }
 }

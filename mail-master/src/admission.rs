@@ -3,6 +3,7 @@
 //! The master keeps its own copy of the client's descriptor until then, and the place in the ledger is reserved before
 //! anybody is offered the client: it is never served twice, never lost in between, and always counted.
 
+mod company;
 mod reserve;
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,7 +18,6 @@ use wire::auth::Line;
 use wire::login::{Refusal, Request, ToLogin};
 
 use crate::children::Role;
-use crate::config::{self, ProtocolSettings};
 use crate::login_process::LoginKey;
 use crate::mail_process::Answers;
 use crate::master::{Master, Timer};
@@ -120,7 +120,7 @@ impl Master {
                 return self.refuse_internal(key);
             }
         };
-        if let Some(why) = unshareable(&person, &settings) {
+        if let Some(why) = company::unfit(&person, &settings, &self.config.server) {
             error!("{}: {}, {}: {why}", request.protocol, person.user, request.remote.0);
             return self.refuse_internal(key);
         }
@@ -139,7 +139,7 @@ impl Master {
             return self.refuse_internal(key);
         }
         let settings = self.config.protocol(request.protocol).clone();
-        let share = share_of(&reserved.person, &settings);
+        let share = self.share_of(&reserved.person, &settings);
         if share == Share::Private {
             return match self.config.mail_command_answers(request.protocol) {
                 true => self.give(key, &request, &reserved),
@@ -374,38 +374,6 @@ impl Master {
             self.admitted_as.remove(&reserved.id);
         }
         Some(admission)
-    }
-}
-
-/// Why these settings cannot be kept for this person, if they cannot.
-fn unshareable(person: &Person, settings: &ProtocolSettings) -> Option<&'static str> {
-    let all = settings.share() == Some(config::Share::All);
-    if all && person.chroot.is_some() {
-        return Some(
-            "the user database says chroot, which a process that all share cannot do: use mail_process_share = uid",
-        );
-    }
-    if all && person.nice.is_some() {
-        return Some(
-            "the user database says nice, which a process that all share cannot do: use mail_process_share = uid",
-        );
-    }
-    None
-}
-
-/// With whom this person may be.
-fn share_of(person: &Person, settings: &ProtocolSettings) -> Share {
-    let credentials = &person.credentials;
-    match settings.share() {
-        None => Share::Private,
-        Some(config::Share::All) => Share::All,
-        Some(config::Share::Uid) => Share::Uid {
-            uid: credentials.uid,
-            gid: credentials.gid,
-            groups: credentials.groups.clone(),
-            chroot: person.chroot.clone(),
-        },
-        Some(config::Share::User) => Share::User(person.user.clone()),
     }
 }
 

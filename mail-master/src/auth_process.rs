@@ -19,6 +19,8 @@ use wire::auth::{self, Line, ToAuth};
 
 use crate::admission::AdmissionKey;
 use crate::children::Role;
+use crate::in_force::Asked;
+use crate::jail;
 use crate::link::{Lines, Link, Open};
 use crate::master::{Master, Source};
 use crate::spawn::Spawn;
@@ -35,6 +37,8 @@ pub(crate) struct AuthProcess {
     pub(crate) since: SystemTime,
     /// What it was started with: whether a reload needs another one.
     environment: Environment,
+    /// What its jail was to be.
+    pub(crate) asked: Asked,
     link: Link,
     answers: Answers,
     pub(crate) retired: bool,
@@ -89,8 +93,7 @@ impl Master {
     fn start_auth(&mut self) -> io::Result<()> {
         let (ours, theirs) = UnixStream::pair()?;
         let environment = self.config.auth_environment().map_err(io::Error::other)?;
-        let (program, arguments) =
-            self.jailed(&self.config.server.auth_user, &[], self.config.program("mail-auth"), &[]);
+        let (program, arguments) = jail::auth(&self.config, &self.host);
         let spawn = Spawn {
             program,
             arguments,
@@ -117,7 +120,9 @@ impl Master {
         let (link_key, lines_key) = (link.key(), lines.key());
         let answers = Answers { lines, greeted: false, last_request: 0, pending: HashMap::new() };
         let since = SystemTime::now();
-        let key = self.auths.insert(AuthProcess { pid, since, environment, link, answers, retired: false });
+        let asked = Asked::with_paths(!self.config.starts_programs_for_passwords());
+        let auth = AuthProcess { pid, since, environment, asked, link, answers, retired: false };
+        let key = self.auths.insert(auth);
         self.own_source(link_key, Source::AuthLink(key));
         self.own_source(lines_key, Source::AuthMaster(key));
         Ok(())
@@ -199,7 +204,11 @@ impl Master {
     fn auth_says(&mut self, key: AuthKey, line: &Line) -> Result<(), &'static str> {
         let Some(auth) = self.auths.get_mut(key) else { return Ok(()) };
         match line.word() {
-            "VERSION" if line.number(1) == Some(auth::VERSION.0) => auth.answers.greeted = true,
+            "VERSION" if line.number(1) == Some(auth::VERSION.0) => {
+                auth.answers.greeted = true;
+                let (pid, asked) = (auth.pid, auth.asked);
+                self.look_at(Role::Auth, self.generation, pid, asked);
+            }
             "VERSION" => return Err("it speaks another version of the authentication protocol"),
             _ if !auth.answers.greeted => return Err("it did not begin with its version"),
             "USER" | "NOTFOUND" | "FAIL" => {

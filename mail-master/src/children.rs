@@ -1,6 +1,6 @@
 //! The master's children: started with a log pipe, watched, reaped, restarted with growing patience.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ioloop::{Interest, TimerId};
 use journal::Reader;
-use log::{error, log, warn};
+use log::{error, info, log, warn};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -18,6 +18,7 @@ use nix::unistd::Pid;
 use slotmap::{SlotMap, new_key_type};
 use wire::Protocol;
 
+use crate::in_force::{Asked, InForce};
 use crate::master::{Master, Source, Timer, loop_key};
 use crate::spawn::Spawn;
 
@@ -51,16 +52,28 @@ pub(crate) struct Journal {
     reader: Reader,
     prefix: String,
     key: usize,
+    pid: Pid,
+}
+
+/// A child that runs, or has not been reaped.
+#[derive(Debug)]
+struct Child {
+    role: Role,
+    since: Instant,
+    /// The last line that it wrote to its descriptor 2.
+    said: String,
 }
 
 /// See above.
 #[derive(Debug, Default)]
 pub(crate) struct Children {
-    roles: HashMap<Pid, (Role, Instant)>,
+    roles: HashMap<Pid, Child>,
     journals: SlotMap<JournalKey, Journal>,
     patience: HashMap<Role, Patience>,
     /// When the next one that failed may be started again.
     timer: Option<TimerId>,
+    /// The kinds of each configuration of which it was said what they are confined by.
+    announced: HashSet<(Role, u32)>,
 }
 
 /// How long a role whose children fail has to wait.
@@ -84,12 +97,22 @@ impl Children {
 
     /// Every child, and what it is for.
     pub(crate) fn all(&self) -> impl Iterator<Item = (Pid, Role)> {
-        self.roles.iter().map(|(pid, (role, _))| (*pid, *role))
+        self.roles.iter().map(|(pid, child)| (*pid, child.role))
     }
 
     /// A child is none of ours any more: it goes on alone.
     pub(crate) fn release(&mut self, pid: Pid) {
         self.roles.remove(&pid);
+    }
+
+    /// Forgets what was said of other configurations.
+    pub(crate) fn announce_only(&mut self, generation: u32) {
+        self.announced.retain(|(_, of)| *of == generation);
+    }
+
+    /// Whether it was said what children of this kind are confined by.
+    pub(crate) fn is_announced(&self, role: Role, generation: u32) -> bool {
+        self.announced.contains(&(role, generation))
     }
 
     /// How many there are.
@@ -121,11 +144,12 @@ impl Master {
             reader: Reader::new(rate),
             prefix,
             key: loop_key(self.sources.insert(Source::Journal(journal))),
+            pid,
         });
         if let Some(journal) = self.children.journals.get(key) {
             self.io.watch(&journal.pipe, journal.key, Interest::Read)?;
         }
-        self.children.roles.insert(pid, (role, Instant::now()));
+        self.children.roles.insert(pid, Child { role, since: Instant::now(), said: String::new() });
         Ok(pid)
     }
 
@@ -142,11 +166,46 @@ impl Master {
         };
         for entry in entries {
             log!(entry.level, "{}{}", journal.prefix, entry.text);
+            if let Some(child) = self.children.roles.get_mut(&journal.pid) {
+                child.said = entry.text;
+            }
         }
         if ended && let Some(journal) = self.children.journals.remove(key) {
             // The pipe is closed with the journal, whatever the loop says.
             let _ = self.io.unwatch(&journal.pipe);
             self.forget_source(journal.key);
+        }
+    }
+
+    /// Takes what a child that has ended wrote before, so that it stands before what is said of its end.
+    fn hear_out(&mut self, pid: Pid) {
+        let journal = self.children.journals.iter().find(|(_, journal)| journal.pid == pid);
+        if let Some((key, _)) = journal {
+            self.on_journal(key);
+        }
+    }
+
+    /// A child that is one user for good runs its program: how it is confined is told once.
+    pub(crate) fn look_at(&mut self, role: Role, generation: u32, pid: Pid, asked: Asked) {
+        if self.children.is_announced(role, generation) {
+            return;
+        }
+        // One that has ended already is told of elsewhere.
+        if let Ok(in_force) = InForce::of(pid, asked) {
+            self.announce(role, generation, &in_force, asked);
+        }
+    }
+
+    /// Says once, for each kind of child of each configuration, what it is confined by.
+    pub(crate) fn announce(&mut self, role: Role, generation: u32, in_force: &InForce, asked: Asked) {
+        if !self.children.announced.insert((role, generation)) {
+            return;
+        }
+        let (words, missing) = (in_force.words(), in_force.missing(asked));
+        if missing.is_empty() {
+            info!("{role}: {words}");
+        } else {
+            warn!("{role}: {words}; missing: {missing}");
         }
     }
 
@@ -164,11 +223,12 @@ impl Master {
     }
 
     fn on_end(&mut self, pid: Pid, end: End) {
-        let Some((role, since)) = self.children.roles.remove(&pid) else { return };
+        self.hear_out(pid);
+        let Some(Child { role, since, said }) = self.children.roles.remove(&pid) else { return };
         match role {
             Role::Login(_) => self.login_ended(pid),
             Role::Auth => self.auth_ended(pid),
-            Role::Mail(_) => self.worker_ended(pid, end),
+            Role::Mail(_) => self.worker_ended(pid, end, &said),
         }
         let expected = self.shutdown.is_some() || end == End::Exit(0);
         if !expected {

@@ -36,7 +36,7 @@ pub(crate) use page::{example, mdoc};
 pub(crate) use print::{Shown, print};
 pub(crate) use problem::Report;
 pub(crate) use settings::{ProtocolSettings, ServerSettings};
-pub(crate) use value::{Account, LogTo, Share};
+pub(crate) use value::{Account, Jail, LogTo, Share};
 
 use wire::Protocol;
 
@@ -137,6 +137,11 @@ impl Config {
     pub(crate) fn mail_command(&self, protocol: Protocol) -> (PathBuf, Vec<String>) {
         let own = || (self.program("mail-worker"), Vec::new());
         self.protocol(protocol).mail_executable.0.clone().unwrap_or_else(own)
+    }
+
+    /// Whether mail-auth is told to start programs that check passwords or know users.
+    pub(crate) fn starts_programs_for_passwords(&self) -> bool {
+        self.passdbs.iter().chain(&self.userdbs).any(|database| database.driver == "checkpassword")
     }
 
     /// Whether that program, where each client has its own process, answers the command that logged in: ours does, and

@@ -19,7 +19,10 @@ use crate::pool::{Hello, WorkerKey};
 impl Master {
     /// Offers a client to a worker that is there.
     pub(crate) fn offer_client(&mut self, key: WorkerKey, offer: Offer) -> Result<(), String> {
-        let environment = self.client_environment(&offer, false)?;
+        let Some(share) = self.pool.workers.get(key).map(|worker| worker.kind.share.clone()) else {
+            return Ok(());
+        };
+        let environment = self.client_environment(&offer, &share)?;
         let Some(worker) = self.pool.workers.get_mut(key) else { return Ok(()) };
         worker.offered.insert(offer.id);
         self.ledger.assign(offer.id, key);
@@ -75,6 +78,7 @@ impl Master {
             FromWorker::Hello { program, clients, identity } => {
                 let clients = usize::try_from(clients).ok().filter(|clients| *clients > 0);
                 worker.hello = Some(Hello { program, clients, identity });
+                self.look_at_worker(key);
                 self.probe_answered(key);
             }
             FromWorker::Ready(id) => self.worker_ready(key, id),
@@ -156,7 +160,7 @@ impl Master {
     pub(crate) fn unlink_worker(&mut self, key: WorkerKey, why: Option<&Lost>) {
         let Some(worker) = self.pool.workers.get_mut(key) else { return };
         let pid = worker.pid;
-        let retired = worker.retired;
+        let (retired, protocol) = (worker.retired, worker.kind.protocol);
         let Some(link) = worker.link.take() else { return };
         worker.withdrawn.clear();
         self.close_link(link);
@@ -167,7 +171,10 @@ impl Master {
             None => {}
         }
         self.report_complete(key);
-        self.probe_failed_if(key);
+        // How it ended is known when it is reaped; one that spoke, but another language, need not end.
+        if matches!(why, Some(Lost::Bad(_) | Lost::Peer(_))) {
+            self.probe_failed(key, protocol, None);
+        }
     }
 
     /// Looks after a worker whose clients have changed: one that is empty is stopped, at once where it will get no more.

@@ -3,10 +3,12 @@
 //! They speak to strangers, so nothing that one says is believed beyond what it may do: a malformed line ends that
 //! process, and whose authentication a request names is asked of auth under the pid that the master knows.
 
-use std::ffi::OsString;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use ioloop::Ready;
@@ -20,7 +22,8 @@ use wire::{Protocol, login};
 
 use crate::auth_process::AuthKey;
 use crate::children::Role;
-use crate::config::Account;
+use crate::in_force::Asked;
+use crate::jail;
 use crate::link::{Link, Lost, Open};
 use crate::master::{Master, Source, Timer};
 use crate::spawn::Spawn;
@@ -81,8 +84,11 @@ impl Master {
         environment.set("LISTEN_FDS", listeners.len().to_string()).map_err(io::Error::other)?;
         let mut descriptors = vec![(0, theirs.into())];
         descriptors.extend((3..).zip(listeners));
-        let (program, arguments) =
-            self.jailed(&self.config.server.login_user, &[], self.config.program("mail-login"), &[]);
+        if self.host.is_root() {
+            let empty = self.config.server.base_dir.join(EMPTY);
+            environment.set("EMPTY_ROOT", empty.as_os_str().as_bytes()).map_err(io::Error::other)?;
+        }
+        let (program, arguments) = jail::login(&self.config, &self.host);
         let limits = self.config.protocol(protocol).login_limits();
         let spawn = Spawn { program, arguments, environment, descriptors, limits, ..Spawn::default() };
         let link =
@@ -109,29 +115,6 @@ impl Master {
         self.own_source(key, Source::Login(login));
         self.link_to_auth(login);
         Ok(())
-    }
-
-    /// The command that makes `program` run as `account` with these capabilities and nothing else; as it is where the
-    /// master is not root and cannot give anything up.
-    pub(crate) fn jailed(
-        &self,
-        account: &Account,
-        capabilities: &[&str],
-        program: PathBuf,
-        arguments: &[String],
-    ) -> (PathBuf, Vec<OsString>) {
-        let own = arguments.iter().map(OsString::from);
-        if !self.host.is_root() {
-            return (program, own.collect());
-        }
-        let mut all: Vec<OsString> = vec!["--user".into(), account.ids.uid.to_string().into()];
-        all.extend(["--group".into(), account.ids.gid.to_string().into()]);
-        for capability in capabilities {
-            all.extend(["--keep-cap".into(), capability.into()]);
-        }
-        all.extend(["--".into(), program.into()]);
-        all.extend(own);
-        (self.config.program("mail-jail"), all)
     }
 
     /// Gives a login process a connection to the auth process of now, in place of the one that it had.
@@ -168,6 +151,10 @@ impl Master {
 
     /// Takes what has come of a login process.
     fn hear_login(&mut self, key: LoginKey) -> Result<(), Lost> {
+        let up = self.logins.get(key).map(|login| (login.protocol, login.generation, login.pid));
+        if let Some((protocol, generation, pid)) = up {
+            self.look_at(Role::Login(protocol), generation, pid, Asked::with_paths(false));
+        }
         while let Some(login) = self.logins.get_mut(key) {
             let Some(record) = login.link.next()? else { break };
             match FromLogin::parse(&record)? {
@@ -257,6 +244,26 @@ impl Master {
     }
 }
 
+/// Makes the directory that login processes lock themselves into.
+///
+/// # Errors
+/// What cannot be made, or is something else, in words for the administrator.
+pub(crate) fn make_empty(base_dir: &Path) -> Result<(), String> {
+    let path = base_dir.join(EMPTY);
+    let said = |why: io::Error| format!("making {}: {why}", path.display());
+    match fs::create_dir(&path) {
+        Err(why) if why.kind() != io::ErrorKind::AlreadyExists => return Err(said(why)),
+        _ => {}
+    }
+    let meta = fs::symlink_metadata(&path).map_err(said)?;
+    if !meta.is_dir() || meta.uid() != 0 || fs::read_dir(&path).map_err(said)?.next().is_some() {
+        return Err(format!("{} is not an empty directory of root's: remove it", path.display()));
+    }
+    fs::set_permissions(&path, Permissions::from_mode(0o755)).map_err(said)
+}
+
+/// The directory below base_dir that login processes are locked into: nothing is in it.
+const EMPTY: &str = "empty";
 /// How long a login whose link to auth was lost waits for the next.
 const AUTH_WAIT: Duration = Duration::from_millis(200);
 /// Log lines a second of a process that may have hundreds of clients.

@@ -8,10 +8,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use envdump::Environment;
-use log::{error, info};
+use log::{error, info, warn};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::Pid;
@@ -19,8 +20,10 @@ use wire::{ConnectionId, Protocol, handoff};
 
 use crate::admission::Offer;
 use crate::children::{End, Role};
-use crate::config::{self, ProtocolSettings};
+use crate::config::{Config, ProtocolSettings};
 use crate::environ::{ClientFacts, Form, client_environment, spare_environment};
+use crate::in_force::{self, Asked, InForce};
+use crate::jail;
 use crate::master::{Master, Source};
 use crate::person::Person;
 use crate::pool::{Share, Wanted, Worker, WorkerKey};
@@ -48,16 +51,14 @@ impl Master {
         true
     }
 
-    /// A client's whole environment, for a process that others may share, or for its own.
-    pub(crate) fn client_environment(&self, offer: &Offer, private: bool) -> Result<Environment, String> {
+    /// A client's whole environment, for a process that is shared like this.
+    pub(crate) fn client_environment(&self, offer: &Offer, share: &Share) -> Result<Environment, String> {
         let request = &offer.request;
         let settings = self.config.protocol(request.protocol);
-        let form = match settings.share() {
-            // A reload may have come since this client was promised a process of its own.
-            _ if private => Form::Alone,
-            None => Form::Alone,
-            Some(config::Share::All) => Form::Shared,
-            Some(_) => Form::Dropped,
+        let form = match share {
+            Share::Private => Form::Alone,
+            Share::All => Form::Shared,
+            Share::Uid { .. } | Share::User(_) => Form::Dropped,
         };
         let facts = ClientFacts {
             id: offer.id,
@@ -80,7 +81,7 @@ impl Master {
         alone: bool,
         offer: Offer,
     ) -> Result<(), String> {
-        let environment = self.client_environment(&offer, false)?;
+        let environment = self.client_environment(&offer, &wanted.share)?;
         let person = (wanted.share != Share::All).then(|| offer.person.clone());
         let started = self.start_linked(wanted, alone, environment, person.as_deref(), Some(offer.client));
         let key = started.map_err(|why| format!("starting a mail process: {why}"))?;
@@ -116,15 +117,16 @@ impl Master {
         let mut descriptors =
             vec![(0, theirs.into()), (WORKING_NUMBER, marker.as_fd().try_clone_to_owned()?)];
         descriptors.extend(client.map(|client| (CLIENT_NUMBER, client)));
-        let settings = self.settings_of(&kind);
-        let (command, words) = self.command_of(&kind);
+        let config = self.config_of(&kind);
+        let settings = config.protocol(kind.protocol);
         let shared = kind.share == Share::All;
-        let (program, arguments) = if shared {
-            self.jailed(&self.config.server.mail_base_user, &["setuid", "setgid"], command, &words)
-        } else {
-            (command, words.into_iter().map(OsString::from).collect())
-        };
         let own = person.filter(|_| !shared);
+        let chroot = own.and_then(|person| chroot_of(person, settings));
+        let ((program, arguments), confinement) = if shared {
+            (jail::shared(&config, &self.host, kind.protocol), None)
+        } else {
+            jail::of_one_user(&config, kind.protocol, chroot.as_deref())
+        };
         let spawn = Spawn {
             program,
             arguments,
@@ -132,9 +134,10 @@ impl Master {
             descriptors,
             credentials: own.map(|person| person.credentials.clone()).filter(|_| self.host.is_root()),
             umask: Some(settings.umask.0),
-            chroot: own.and_then(|person| chroot_of(person, &settings)),
+            chroot,
             nice: own.and_then(|person| person.nice),
             limits: settings.mail_limits(),
+            confinement,
         };
         let variables = Variables::of_many(kind.protocol.name().as_bytes(), b"");
         let prefix = settings.mail_log_prefix.expand(&variables).unwrap_or_default();
@@ -153,7 +156,8 @@ impl Master {
         };
         let worker = Worker::new(pid, kind, SystemTime::now());
         let source = link.key();
-        let worker = Worker { alone, link: Some(link), marker: Some(marker), ..worker };
+        let asked = Asked::of_mail(&config.server);
+        let worker = Worker { alone, asked, link: Some(link), marker: Some(marker), ..worker };
         let key = self.pool.workers.insert(worker);
         self.own_source(source, Source::Worker(key));
         Ok(key)
@@ -161,17 +165,18 @@ impl Master {
 
     /// Starts a process for one client, on its descriptors 0 and 1, that is this client's user for good.
     pub(crate) fn start_private_worker(&mut self, offer: Offer, answers: Answers) -> io::Result<()> {
-        let mut environment = self.client_environment(&offer, true).map_err(io::Error::other)?;
+        let mut environment = self.client_environment(&offer, &Share::Private).map_err(io::Error::other)?;
         if answers == Answers::Worker {
             environment.set("ANSWER_LOGIN", "1").map_err(io::Error::other)?;
         }
         let protocol = offer.request.protocol;
         let kind = Wanted { protocol, generation: self.generation, share: Share::Private };
-        let settings = self.settings_of(&kind);
-        let (program, words) = self.command_of(&kind);
+        let config = self.config_of(&kind);
+        let settings = config.protocol(protocol);
         let person = &offer.person;
+        let chroot = chroot_of(person, settings);
+        let ((program, mut arguments), confinement) = jail::of_one_user(&config, protocol, chroot.as_deref());
         make_blocking(&offer.client)?;
-        let mut arguments: Vec<OsString> = words.into_iter().map(OsString::from).collect();
         if settings.verbose_proctitle {
             arguments.push(format!("[{} {}]", person.user, offer.request.remote.0).into());
         }
@@ -182,9 +187,10 @@ impl Master {
             descriptors: vec![(1, offer.client.try_clone()?), (0, offer.client)],
             credentials: Some(person.credentials.clone()).filter(|_| self.host.is_root()),
             umask: Some(settings.umask.0),
-            chroot: chroot_of(person, &settings),
+            chroot,
             nice: person.nice,
             limits: settings.mail_limits(),
+            confinement,
         };
         let address = offer.request.remote.0.to_string();
         let local = offer.request.local.0.to_string();
@@ -202,7 +208,10 @@ impl Master {
         let rate = self.config.server.mail_log_max_lines_per_sec;
         let role = Role::Mail(protocol);
         let pid = self.start_child(role, spawn, String::from_utf8_lossy(&prefix).into_owned(), rate)?;
-        let key = self.pool.workers.insert(Worker::new(pid, kind, SystemTime::now()));
+        let asked = Asked::of_mail(&config.server);
+        let worker = Worker { asked, ..Worker::new(pid, kind, SystemTime::now()) };
+        let key = self.pool.workers.insert(worker);
+        self.look_at_worker(key);
         self.ledger.assign(offer.id, key);
         self.ledger.commit(offer.id);
         Ok(())
@@ -210,7 +219,7 @@ impl Master {
 
     /// A mail process is no more. What it said before is heard first; then its clients are gone, and those that it was
     /// offered and not yet told to serve are tried elsewhere.
-    pub(crate) fn worker_ended(&mut self, pid: Pid, end: End) {
+    pub(crate) fn worker_ended(&mut self, pid: Pid, end: End, said: &str) {
         let Some(key) = self.pool.by_pid(pid) else { return };
         if let Some(link) = self.pool.workers.get_mut(key).and_then(|worker| worker.link.as_mut()) {
             link.drain();
@@ -218,7 +227,6 @@ impl Master {
                 error!("mail process {pid}: {why}");
             }
         }
-        self.probe_failed_if(key);
         self.report_complete(key);
         let Some(mut worker) = self.pool.workers.remove(key) else { return };
         if let Some(timer) = worker.empty.take() {
@@ -229,6 +237,7 @@ impl Master {
         }
         self.account_for_death(key, &worker, end);
         self.ledger.forget_worker(key);
+        self.probe_ended(key, worker.kind.protocol, end, said);
     }
 
     fn account_for_death(&mut self, key: WorkerKey, worker: &Worker, end: End) {
@@ -269,14 +278,38 @@ impl Master {
         }
     }
 
-    fn settings_of(&self, kind: &Wanted) -> std::rc::Rc<ProtocolSettings> {
-        let reload = self.reload.as_ref().filter(|reload| reload.generation() == kind.generation);
-        reload.map_or(&self.config, |reload| reload.config()).protocol(kind.protocol).clone()
+    /// A mail process runs its program: how it is confined is told once, and decides who can be in it.
+    pub(crate) fn look_at_worker(&mut self, key: WorkerKey) {
+        let Some(worker) = self.pool.workers.get(key) else { return };
+        let Wanted { protocol, generation, ref share } = worker.kind;
+        let (asked, shared) = (worker.asked, *share == Share::All);
+        let role = Role::Mail(protocol);
+        if !shared && self.children.is_announced(role, generation) {
+            return;
+        }
+        let in_force = match InForce::of(worker.pid, asked) {
+            Ok(in_force) => in_force,
+            Err(why) => return warn!("{role}, pid {}: asking what confines it: {why}", worker.pid),
+        };
+        if shared && in_force.form == in_force::Form::Filter {
+            match &mut self.reload {
+                Some(reload) if reload.generation() == generation => drop(reload.filtered.insert(protocol)),
+                _ if generation != self.generation => {}
+                _ if self.pool.apart.add(protocol) => {
+                    warn!(
+                        "{role}: no more user namespaces can be had, filters keep processes to the mail users"
+                    );
+                }
+                _ => {}
+            }
+        }
+        self.announce(role, generation, &in_force, asked);
     }
 
-    fn command_of(&self, kind: &Wanted) -> (PathBuf, Vec<String>) {
+    /// The configuration that a process is started with, which may be one that is being tried.
+    pub(crate) fn config_of(&self, kind: &Wanted) -> Rc<Config> {
         let reload = self.reload.as_ref().filter(|reload| reload.generation() == kind.generation);
-        reload.map_or(&self.config, |reload| reload.config()).mail_command(kind.protocol)
+        reload.map_or(&self.config, |reload| reload.config()).clone()
     }
 }
 

@@ -17,6 +17,8 @@ mod config;
 mod control;
 mod environ;
 mod hand_off;
+mod in_force;
+mod jail;
 mod ledger;
 mod limits;
 mod link;
@@ -123,6 +125,9 @@ fn serve(config: Config, host: Host, foreground: bool) -> Result<(), String> {
     let base_dir = config.server.base_dir.clone();
     fs::create_dir_all(&base_dir).map_err(|why| format!("making {}: {why}", base_dir.display()))?;
     let mut pid_file = PidFile::take(&base_dir)?;
+    if host.is_root() {
+        login_process::make_empty(&base_dir)?;
+    }
     if !foreground {
         let stderr = config.server.log_path != LogTo::Stderr;
         sink.open(&config, stderr).map_err(|why| why.to_string())?;

@@ -1,6 +1,6 @@
 //! The mail processes there are, and which of them takes the next client.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::{Instant, SystemTime};
@@ -11,8 +11,11 @@ use slotmap::{SlotMap, new_key_type};
 use wire::handoff::ClientState;
 use wire::{ConnectionId, Protocol};
 
+use crate::in_force::Asked;
 use crate::ledger::Ledger;
 use crate::link::Link;
+use crate::person::Person;
+use crate::spawn::Credentials;
 
 new_key_type! {
     /// Names one mail process for as long as the master knows it.
@@ -33,6 +36,12 @@ pub(crate) enum Share {
 }
 
 impl Share {
+    /// With those who are the same to the system.
+    pub(crate) fn of_uid(person: &Person) -> Self {
+        let Credentials { uid, gid, ref groups } = person.credentials;
+        Self::Uid { uid, gid, groups: groups.clone(), chroot: person.chroot.clone() }
+    }
+
     /// As it is shown.
     pub(crate) fn name(&self) -> String {
         match self {
@@ -66,6 +75,8 @@ pub(crate) struct Hello {
 pub(crate) struct Worker {
     pub(crate) pid: Pid,
     pub(crate) kind: Wanted,
+    /// What it was started with.
+    pub(crate) asked: Asked,
     /// Born for one user who is not to be with others.
     pub(crate) alone: bool,
     /// None: it does not speak the hand-off, or its link is lost.
@@ -98,6 +109,7 @@ impl Worker {
         Self {
             pid,
             kind,
+            asked: Asked::with_paths(false),
             alone: false,
             link: None,
             hello: None,
@@ -151,6 +163,38 @@ impl Worker {
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     pub(crate) workers: SlotMap<WorkerKey, Worker>,
+    pub(crate) apart: Apart,
+}
+
+/// Who cannot be where all are: the kernel lets no filter look at supplementary groups, so that a process that is kept
+/// to the mail users by a filter cannot take any up, and users who have some get processes of their own.
+#[derive(Debug, Default)]
+pub(crate) struct Apart {
+    filtered: BTreeSet<Protocol>,
+    /// Users of whom it was logged.
+    told: HashSet<String>,
+}
+
+impl Apart {
+    /// Where the processes of these protocols are kept by a filter.
+    pub(crate) fn new(filtered: BTreeSet<Protocol>) -> Self {
+        Self { filtered, told: HashSet::new() }
+    }
+
+    /// So are those of this one; whether that is news.
+    pub(crate) fn add(&mut self, protocol: Protocol) -> bool {
+        self.filtered.insert(protocol)
+    }
+
+    /// Whether a user who is in these groups as well cannot be where all are.
+    pub(crate) fn is_for(&self, protocol: Protocol, groups: &[u32]) -> bool {
+        !groups.is_empty() && self.filtered.contains(&protocol)
+    }
+
+    /// Whether it is to be told of this user: once for each.
+    pub(crate) fn is_to_tell(&mut self, user: &str) -> bool {
+        !self.told.contains(user) && self.told.insert(user.to_owned())
+    }
 }
 
 impl Pool {

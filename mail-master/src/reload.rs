@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use ioloop::TimerId;
 use log::{error, info, log, warn};
+use wire::Protocol;
 
+use crate::children::End;
 use crate::config::{self, Config, Share};
 use crate::control::ControlKey;
 use crate::limits::{self, Machine};
 use crate::listener::Listeners;
 use crate::master::{Master, Timer};
-use crate::pool::WorkerKey;
+use crate::pool::{Apart, WorkerKey};
 
 /// A configuration that is being tried.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct Reload {
     /// The spares that have not said hello yet.
     waiting: BTreeSet<WorkerKey>,
     timer: TimerId,
+    /// The protocols whose shared processes are kept to the mail users by a filter.
+    pub(crate) filtered: BTreeSet<Protocol>,
     /// Who asked, and wants to know.
     control: Option<ControlKey>,
 }
@@ -101,7 +105,15 @@ impl Master {
     ) {
         let timer = self.after(PROBE_TIME, Timer::Probe);
         let waiting = BTreeSet::new();
-        self.reload = Some(Reload { config: config.clone(), generation, listeners, waiting, timer, control });
+        self.reload = Some(Reload {
+            config: config.clone(),
+            generation,
+            listeners,
+            waiting,
+            timer,
+            filtered: BTreeSet::new(),
+            control,
+        });
         for settings in config.served().filter(|settings| settings.share().is_some()) {
             match self.start_spare(settings, generation) {
                 Ok(key) => {
@@ -136,31 +148,39 @@ impl Master {
         self.take_config_if_tried();
     }
 
-    /// A worker is gone or not linked any more: if it is a spare that was waited for, it does not speak the hand-off.
-    pub(crate) fn probe_failed_if(&mut self, key: WorkerKey) {
+    /// A worker has ended: if it is a spare that was waited for, it does not speak the hand-off, or never came to run.
+    pub(crate) fn probe_ended(&mut self, key: WorkerKey, protocol: Protocol, end: End, said: &str) {
+        self.probe_failed(key, protocol, matches!(end, End::Exit(126 | 127)).then_some(said));
+    }
+
+    /// A spare will not say hello: it does not speak the hand-off, or, for this reason, it is not even in its jail.
+    pub(crate) fn probe_failed(&mut self, key: WorkerKey, protocol: Protocol, no_jail: Option<&str>) {
         let Some(reload) = &mut self.reload else { return };
         if !reload.waiting.remove(&key) {
             return;
         }
-        let protocol = self.pool.workers.get(key).map(|worker| worker.kind.protocol);
-        let why = protocol.map_or_else(String::new, |protocol| {
-            let (program, _) = reload.config.mail_command(protocol);
-            does_not_speak(protocol.name(), &program.display().to_string())
-        });
+        let (program, _) = reload.config.mail_command(protocol);
+        let program = program.display();
+        let why = match no_jail {
+            Some(said) => format!("starting {program} in its jail: {}", not_jailed(said)),
+            None => does_not_speak(protocol.name(), &program.to_string()),
+        };
         self.give_config_up(&why);
     }
 
     /// A spare has had its time to say hello.
     pub(crate) fn probe_timed_out(&mut self) {
         let first = self.reload.as_ref().and_then(|reload| reload.waiting.first().copied());
-        if let Some(key) = first {
-            self.probe_failed_if(key);
+        if let Some((key, worker)) = first.and_then(|key| Some((key, self.pool.workers.get(key)?))) {
+            self.probe_failed(key, worker.kind.protocol, None);
         }
     }
 
     fn take_config_if_tried(&mut self) {
         let Some(reload) = self.reload.take_if(|reload| reload.waiting.is_empty()) else { return };
         self.timers.cancel(reload.timer);
+        self.pool.apart = Apart::new(reload.filtered);
+        self.children.announce_only(reload.generation);
         match reload.listeners {
             None => {
                 self.keep_children();
@@ -229,6 +249,15 @@ fn does_not_speak(protocol: &str, program: &str) -> String {
     format!(
         "{program}: does not speak mail-handoff(7), so it cannot serve many clients: \
          write 'mail_process_per_connection = yes' in protocol {protocol}, or name another mail_executable"
+    )
+}
+
+/// What to do about what mail-jail says when it could not become a program.
+pub(crate) fn not_jailed(said: &str) -> String {
+    let said = said.strip_prefix("mail-jail: ").unwrap_or(said);
+    format!(
+        "{said}; 'mail-jail --dry-run' shows what this machine allows, \
+         mail_jail and mail_jail_require say what it has to"
     )
 }
 

@@ -14,9 +14,11 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use confine::Filter;
 use envdump::Environment;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::prctl::set_no_new_privs;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Pid, Uid, chdir, chroot, dup, setgroups, setresgid, setresuid};
@@ -48,6 +50,16 @@ pub(crate) struct Spawn {
     pub(crate) chroot: Option<PathBuf>,
     pub(crate) nice: Option<i32>,
     pub(crate) limits: Limits,
+    /// None: as the master is.
+    pub(crate) confinement: Option<Confinement>,
+}
+
+/// What a child gives up besides, for good: new privileges, and the system calls that lead out of a jail.
+#[derive(Debug)]
+pub(crate) struct Confinement {
+    pub(crate) filter: Filter,
+    /// It is not started where the kernel has no such filters.
+    pub(crate) required: bool,
 }
 
 /// How much a child may have; nothing said is as the master has it.
@@ -119,7 +131,17 @@ impl Spawn {
         if let Some(credentials) = &self.credentials {
             give_root_up(credentials)?;
         }
-        Ok(())
+        self.confinement.as_ref().map_or(Ok(()), Confinement::enter)
+    }
+}
+
+impl Confinement {
+    fn enter(&self) -> io::Result<()> {
+        set_no_new_privs()?;
+        match self.filter.install() {
+            Err(why) if self.required => Err(io::Error::new(io::ErrorKind::Unsupported, why)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -201,6 +223,17 @@ mod tests {
         let limits = Limits { memory: Some(64 << 20), descriptors: Some(99) };
         let (_, text) = run("ulimit -c; ulimit -v; ulimit -n", Spawn { limits, ..Spawn::default() });
         assert_eq!(text, "0\n65536\n99\n");
+    }
+
+    #[test]
+    fn a_confined_child_has_no_way_out() {
+        let confinement = Some(Confinement { filter: Filter::new(), required: true });
+        let (_, text) = run(
+            "grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status; unshare --user true 2>&1 || echo refused",
+            Spawn { confinement, ..Spawn::default() },
+        );
+        assert!(text.starts_with("NoNewPrivs:\t1\nSeccomp:\t2\nunshare: "), "{text}");
+        assert!(text.ends_with("refused\n"), "{text}");
     }
 
     #[test]

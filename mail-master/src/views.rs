@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use log::info;
+use nix::unistd::Pid;
 use wire::control::Answer;
 use wire::handoff::ClientState;
 use wire::{ConnectionId, Record};
 
+use crate::in_force::{Asked, InForce};
 use crate::ledger::Stage;
 use crate::master::Master;
 use crate::pool::{Share, Worker, WorkerKey};
@@ -57,19 +59,21 @@ impl Master {
     pub(crate) fn status_rows(&self, silent: &BTreeSet<WorkerKey>) -> Vec<Record> {
         let mut rows = vec![self.master_row()];
         rows.extend(self.logins.values().map(|login| {
-            Answer::row("login")
+            let row = Answer::row("login")
                 .with_text("pid", login.pid)
                 .with("protocol", login.protocol.name())
                 .with_text("generation", login.generation)
                 .with("state", if login.retired { "retired" } else { "listening" })
                 .with_text("clients", login.clients)
-                .with_text("since", unix(login.since))
+                .with_text("since", unix(login.since));
+            with_jail(row, login.pid, Asked::with_paths(false))
         }));
         rows.extend(self.auths.values().map(|auth| {
-            Answer::row("auth")
+            let row = Answer::row("auth")
                 .with_text("pid", auth.pid)
                 .with("state", if auth.retired { "retired" } else { "open" })
-                .with_text("since", unix(auth.since))
+                .with_text("since", unix(auth.since));
+            with_jail(row, auth.pid, auth.asked)
         }));
         for (key, worker) in &self.pool.workers {
             let told = worker.link.is_some() && worker.hello.is_some() && !silent.contains(&key);
@@ -125,6 +129,7 @@ impl Master {
             .with("identity", identity)
             .with_text("since", unix(worker.since))
             .with("program", hello.map_or("", |hello| hello.program.as_str()));
+        let row = with_jail(row, worker.pid, worker.asked);
         if told { row.with_text("clients_own", worker.report.len()) } else { row }
     }
 
@@ -176,6 +181,14 @@ impl Master {
         for (group, sessions) in groups {
             info!("{group}: {}: {}", sessions.len(), sessions.join(", "));
         }
+    }
+}
+
+/// A process that cannot be looked at has nothing said of it.
+fn with_jail(row: Record, pid: Pid, asked: Asked) -> Record {
+    match InForce::of(pid, asked) {
+        Ok(in_force) => row.with("jail", in_force.words()).with("missing", in_force.missing(asked)),
+        Err(_) => row.with("jail", "").with("missing", ""),
     }
 }
 

@@ -147,7 +147,7 @@ impl Check<'_> {
     /// What cannot be, and what is weaker than it could be.
     fn jail(&mut self) {
         let server = &self.config.server;
-        let requires = |part: &str| server.mail_jail_require.0.iter().any(|word| word == part);
+        let requires = |part: &str| server.mail_jail_require.has(part);
         let jail = |name: &'static str, problem: Problem, help: &str| (name, problem.help(help));
         let written = self.config.gathered.server.contains_key("mail_jail_require");
         let identity = requires("namespace") || (written && requires("identity"));
@@ -170,6 +170,14 @@ impl Check<'_> {
                 "write 'mail_jail = namespace', or 'mail_jail_require = identity'",
             )),
             _ => {}
+        }
+        let missing = server.mail_jail_paths.iter().find(|path| !path.is_dir());
+        if let Some(path) = missing {
+            problems.push(jail(
+                "mail_jail_paths",
+                Problem::error(format!("there is no directory {}", path.display())),
+                "create it, or write another",
+            ));
         }
         if requires("landlock") && server.mail_jail_paths.is_empty() {
             problems.push(jail(

@@ -186,7 +186,7 @@ macro_rules! words {
     ($($(#[$doc:meta])* $Type:ident: $what:literal [$first:literal $(, $word:literal)*] [$(($gone:literal, $why:literal)),*];)+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
-        pub(crate) struct $Type(pub(crate) Vec<String>);
+        pub(crate) struct $Type(Vec<String>);
 
         impl Value for $Type {
             const KIND: &'static str = concat!("any of: ", $first $(, ", ", $word)*);
@@ -201,6 +201,13 @@ macro_rules! words {
             }
         }
     )+};
+}
+
+impl JailParts {
+    /// Whether a part is among them.
+    pub(crate) fn has(&self, part: &str) -> bool {
+        self.0.iter().any(|word| word == part)
+    }
 }
 
 words! {
