@@ -20,6 +20,7 @@ use wire::Protocol;
 
 use crate::in_force::{Asked, InForce};
 use crate::master::{Master, Source, Timer, loop_key};
+use crate::reload::not_jailed;
 use crate::spawn::Spawn;
 
 new_key_type! {
@@ -231,8 +232,10 @@ impl Master {
             Role::Mail(_) => self.worker_ended(pid, end, &said),
         }
         let expected = self.shutdown.is_some() || end == End::Exit(0);
-        if !expected {
-            error!("{role}, pid {pid}, {end}");
+        match end {
+            _ if expected => {}
+            End::Exit(NOT_JAILED) => error!("{role}, pid {pid}, is not in its jail: {}", not_jailed(&said)),
+            _ => error!("{role}, pid {pid}, {end}"),
         }
         if matches!(role, Role::Mail(_)) || expected {
             return;
@@ -288,6 +291,8 @@ impl fmt::Display for End {
     }
 }
 
+/// What mail-jail exits with where it could not become a program.
+pub(crate) const NOT_JAILED: i32 = 126;
 /// A child that lived this long did not die of how it was started.
 const OLD_ENOUGH: Duration = Duration::from_secs(10);
 const FIRST_WAIT: Duration = Duration::from_millis(200);

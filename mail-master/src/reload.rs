@@ -13,7 +13,7 @@ use ioloop::TimerId;
 use log::{error, info, log, warn};
 use wire::Protocol;
 
-use crate::children::End;
+use crate::children::{End, NOT_JAILED};
 use crate::config::{self, Config, Share};
 use crate::control::ControlKey;
 use crate::limits::{self, Machine};
@@ -150,7 +150,7 @@ impl Master {
 
     /// A worker has ended: if it is a spare that was waited for, it does not speak the hand-off, or never came to run.
     pub(crate) fn probe_ended(&mut self, key: WorkerKey, protocol: Protocol, end: End, said: &str) {
-        self.probe_failed(key, protocol, matches!(end, End::Exit(126 | 127)).then_some(said));
+        self.probe_failed(key, protocol, (end == End::Exit(NOT_JAILED)).then_some(said));
     }
 
     /// A spare will not say hello: it does not speak the hand-off, or, for this reason, it is not even in its jail.
