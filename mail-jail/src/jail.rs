@@ -94,6 +94,8 @@ pub(crate) fn enter(plan: &Plan) -> Result<Confined, NotConfined> {
     let bounded = may(Capability::CAP_SETPCAP);
     if bounded {
         bound(&plan.keep).map_err(capabilities("dropping capabilities from the bounding set"))?;
+    } else if plan.base.is_some() {
+        confined.missing.push("bounding set: changing it needs the capability setpcap".to_owned());
     }
     if let Some(base) = &plan.base {
         be(base)?;

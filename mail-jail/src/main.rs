@@ -22,6 +22,7 @@ use plan::{Arguments, Plan};
 
 #[derive(Parser)]
 #[command(name = "mail-jail", version, about = "Confines itself, then becomes another program")]
+#[command(override_usage = "mail-jail [OPTIONS] [--] PROG [ARG]...")]
 struct CommandLine {
     #[command(flatten)]
     jail: Arguments,

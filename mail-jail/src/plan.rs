@@ -49,16 +49,13 @@ pub(crate) struct Arguments {
     pub(crate) require: Option<Vec<Part>>,
 }
 
-/// What can be missing on a machine.
+/// What can be missing on a machine. (Comments on the values would be in `--help`.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Part {
-    /// A user namespace
     Namespace,
-    /// A user namespace or its fall-back
+    // That, or the filter in its place.
     Identity,
-    /// The system call filter
     Seccomp,
-    /// The paths
     Landlock,
     /// None of them
     None,
@@ -67,12 +64,10 @@ pub(crate) enum Part {
 /// What holds a process to its ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Identity {
-    /// The namespace where there can be one, else the filter
+    // A namespace where there can be one, else the filter.
     #[default]
     Auto,
-    /// The maps of a user namespace
     Namespace,
-    /// A filter on the arguments of system calls
     Filter,
 }
 
