@@ -12,7 +12,7 @@ use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use thiserror::Error;
 
 use crate::namespace;
-use crate::paths::Walled;
+use crate::paths::{NoPath, Opened, Walled};
 use crate::plan::{Base, Identity, Part, Plan};
 use crate::status::{Kernel, Unlike};
 
@@ -31,6 +31,8 @@ pub(crate) enum NotConfined {
     Unlike(#[from] Unlike),
     #[error("the jail does not hold: {0} went well")]
     NotForGood(&'static str),
+    #[error("{0}")]
+    NoPath(#[from] NoPath),
     #[error("no {}, which is required: {why}", .part.word())]
     Missing { part: Part, why: String },
 }
@@ -89,6 +91,7 @@ pub(crate) fn enter(plan: &Plan) -> Result<Confined, NotConfined> {
     let mut confined = Confined::default();
     // Nobody looks into this process while it has both root and the way down.
     prctl::set_dumpable(false).map_err(refused("becoming opaque to other processes"))?;
+    let paths = plan.paths.open()?;
     hold(plan, &mut confined)?;
     // Not where there is no right to it; no-new-privs comes to the same then.
     let bounded = may(Capability::CAP_SETPCAP);
@@ -104,7 +107,9 @@ pub(crate) fn enter(plan: &Plan) -> Result<Confined, NotConfined> {
     prctl::set_no_new_privs().map_err(refused("setting no-new-privs"))?;
     // Read at the end, when there may be no way to open them.
     let mut kernel = Kernel::open()?;
-    wall(plan, &mut confined)?;
+    if let Some(paths) = paths {
+        wall(plan, paths, &mut confined)?;
+    }
     filter(plan, &mut confined)?;
     plan.limits.impose().map_err(refused("setting limits"))?;
     kernel.check(plan, &confined, bounded)?;
@@ -179,11 +184,8 @@ fn leave(keep: &CapsHashSet) -> Result<(), CapsError> {
     Ok(())
 }
 
-fn wall(plan: &Plan, confined: &mut Confined) -> Result<(), NotConfined> {
-    if plan.paths.is_empty() {
-        return Ok(());
-    }
-    match plan.paths.wall() {
+fn wall(plan: &Plan, paths: Opened, confined: &mut Confined) -> Result<(), NotConfined> {
+    match paths.wall() {
         Ok(walled) => {
             confined.landlock = true;
             if walled == Walled::Partly {

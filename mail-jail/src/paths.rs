@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use landlock::{
     ABI, Access, AccessFs, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetStatus,
+    RulesetError, RulesetStatus,
 };
 use thiserror::Error;
 
@@ -24,13 +24,19 @@ pub(crate) struct Paths {
     execute: Vec<PathBuf>,
 }
 
+/// A path that cannot be opened.
+#[derive(Debug, Error)]
+#[error("{}: {why}", .path.display())]
+pub(crate) struct NoPath {
+    path: PathBuf,
+    why: landlock::PathFdError,
+}
+
 /// Why the paths are not in force.
 #[derive(Debug, Error)]
 pub(crate) enum NotWalled {
-    #[error("{}: {why}", .path.display())]
-    Path { path: PathBuf, why: landlock::PathFdError },
     #[error("{0}")]
-    Refused(#[from] landlock::RulesetError),
+    Refused(#[from] RulesetError),
     #[error("this kernel has it not, or was started without it")]
     Unknown,
 }
@@ -43,25 +49,39 @@ pub(crate) enum Walled {
     Partly,
 }
 
-impl Paths {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.read.is_empty() && self.write.is_empty() && self.execute.is_empty()
-    }
+/// The paths while they can still be reached.
+#[derive(Debug)]
+pub(crate) struct Opened(Vec<(PathFd, BitFlags<AccessFs>)>);
 
+impl Opened {
     /// Puts them in force for good. No-new-privs has to be set.
-    pub(crate) fn wall(&self) -> Result<Walled, NotWalled> {
+    pub(crate) fn wall(self) -> Result<Walled, NotWalled> {
         let mut rules = Ruleset::default().handle_access(AccessFs::from_all(KNOWN))?.create()?;
-        for (path, access) in self.each() {
-            let opened = PathFd::new(path);
-            let opened = opened.map_err(|why| NotWalled::Path { path: path.clone(), why })?;
-            let access = if path.is_dir() { access } else { access & AccessFs::from_file(KNOWN) };
-            rules = rules.add_rule(PathBeneath::new(opened, access))?;
+        for (path, access) in self.0 {
+            rules = rules.add_rule(PathBeneath::new(path, access))?;
         }
         match rules.restrict_self()?.ruleset {
             RulesetStatus::FullyEnforced => Ok(Walled::Fully),
             RulesetStatus::PartiallyEnforced => Ok(Walled::Partly),
             RulesetStatus::NotEnforced => Err(NotWalled::Unknown),
         }
+    }
+}
+
+impl Paths {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.read.is_empty() && self.write.is_empty() && self.execute.is_empty()
+    }
+
+    /// Opens each, which has to be done as root: later there may be no way to what a user owns. None if there is none.
+    pub(crate) fn open(&self) -> Result<Option<Opened>, NoPath> {
+        let open = |(path, access): (&PathBuf, BitFlags<AccessFs>)| {
+            let opened = PathFd::new(path).map_err(|why| NoPath { path: path.clone(), why })?;
+            let access = if path.is_dir() { access } else { access & AccessFs::from_file(KNOWN) };
+            Ok((opened, access))
+        };
+        let opened: Vec<_> = self.each().map(open).collect::<Result<_, _>>()?;
+        Ok(if opened.is_empty() { None } else { Some(Opened(opened)) })
     }
 
     fn each(&self) -> impl Iterator<Item = (&PathBuf, BitFlags<AccessFs>)> {

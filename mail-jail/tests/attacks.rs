@@ -160,6 +160,7 @@ fn what_leads_out_is_refused() {
                 ("a time namespace", call(c::SYS_unshare, "0x80"), REFUSED),
                 ("a child in a user namespace", call(c::SYS_clone, "0x10000011, 0, 0, 0, 0"), REFUSED),
                 ("a child in a network namespace", call(c::SYS_clone, "0x40000011, 0, 0, 0, 0"), REFUSED),
+                ("a child for the parent", call(c::SYS_clone, "0x8011, 0, 0, 0, 0"), REFUSED),
                 ("clone3", call(c::SYS_clone3, "$buffer, 64"), &[c::ENOSYS]),
                 ("another's namespace", call(c::SYS_setns, "0, 0"), REFUSED),
                 (

@@ -23,6 +23,8 @@ pub(crate) fn refuse(filter: Filter) -> Filter {
     let filter = NEW_NAMESPACES
         .iter()
         .fold(filter, |filter, &flag| filter.refuse_when(c::SYS_clone, &[When::has(0, flag.unsigned_abs())]));
+    // A child that its own parent has to wait for, and knows nothing of.
+    let filter = filter.refuse_when(c::SYS_clone, &[When::has(0, c::CLONE_PARENT.unsigned_abs())]);
     let filter = TERMINALS
         .iter()
         .fold(filter, |filter, &request| filter.refuse_when(c::SYS_ioctl, &[When::is(1, request)]));
