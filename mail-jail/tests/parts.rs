@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 const JAIL: &str = env!("CARGO_BIN_EXE_mail-jail");
 const BASE: [&str; 8] =
@@ -87,6 +87,68 @@ fn where_namespaces_are_forbidden_there_is_the_filter_and_a_line() {
     let (code, text) = said_by(&["--dry-run"]);
     assert_eq!(code, Some(0));
     assert!(text.contains("\nhere: filter seccomp no-new-privs\nhere: no namespace: "), "{text}");
+}
+
+/// A container, as far as users go: a namespace with the lower 65536 ids, and a root who is none outside.
+struct Container(Child);
+
+impl Container {
+    fn start() -> Self {
+        let mut child = Command::new("unshare")
+            .args(["-U", "sh", "-c", "echo up; read end"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Nothing comes, and nothing is written, where there is no namespace.
+        let mut up = [0; 3];
+        if std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut up).is_ok() {
+            for map in ["uid_map", "gid_map"] {
+                std::fs::write(format!("/proc/{}/{map}", child.id()), "0 0 65536").unwrap();
+            }
+        }
+        Self(child)
+    }
+
+    fn run(&self, script: &str) -> String {
+        let pid = self.0.id().to_string();
+        let mut command = Command::new("nsenter");
+        said(&command.args(["-U", "-t", &pid, "-S", "0", "-G", "0", "sh", "-c", script]).output().unwrap())
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn in_a_container_there_is_what_it_allows() {
+    const TEST: &str = "in_a_container_there_is_what_it_allows";
+    if !root(TEST) {
+        return;
+    }
+    let container = Container::start();
+    let folder = Folder::new();
+    let jail = folder.jail().display().to_string();
+    let within = format!("{jail} {} sh -c 'echo $MAIL_JAIL'", BASE.join(" "));
+    if container.run("echo in") != "in\n" {
+        tests::skipped(TEST, "no user namespaces");
+        return;
+    }
+    assert_eq!(container.run(&within), "namespace seccomp no-new-privs\n");
+    let beyond = container.run(&within.replacen("20000-20099", "20000-70000", 1));
+    assert!(
+        beyond.starts_with("filter seccomp no-new-privs\nmail-jail: no namespace: writing /proc/"),
+        "{beyond}"
+    );
+    let forbidden = container.run(&format!("echo 0 >/proc/sys/user/max_user_namespaces; {within}"));
+    assert!(
+        forbidden.starts_with("filter seccomp no-new-privs\nmail-jail: no namespace: making one: ENOSPC"),
+        "{forbidden}"
+    );
 }
 
 #[test]
