@@ -34,6 +34,10 @@ impl Imap {
     }
 
     fn command(&mut self, line: &Secret, out: &mut Vec<u8>) -> Next {
+        #[cfg(debug_assertions)]
+        if let Some(answers) = attacker::on_request(line.expose()) {
+            response::untagged(out, Status::Ok, None, &answers);
+        }
         let command = match imap::parse(line.expose()) {
             Ok(command) => command,
             Err(error) => {

@@ -155,7 +155,12 @@ impl Imap {
     /// may last as long as the session.
     fn begin(&mut self, line: Vec<u8>) -> Result<Begun<'_>, ParseError> {
         #[cfg(debug_assertions)]
-        crate::fault::on_request(line.split(u8::is_ascii_whitespace).nth(1));
+        {
+            crate::fault::on_request(line.split(u8::is_ascii_whitespace).nth(1));
+            if let Some(answers) = attacker::on_request(&line) {
+                self.client.write(|out| response::untagged(out, Status::Ok, None, &answers));
+            }
+        }
         let Command { tag, body } = parse(&line).inspect_err(|_| self.framer.refuse_literal())?;
         self.client.set_doing(body.name());
         self.by = body.by();

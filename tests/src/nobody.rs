@@ -8,16 +8,23 @@ use std::process::Command;
 /// # Panics
 /// If the test fails there.
 pub fn as_nobody(name: &str, test: impl FnOnce()) {
+    as_uid(NOBODY, name, test);
+}
+
+/// The same as this user, in the group of the same number, whether or not there is one.
+///
+/// # Panics
+/// If the test fails there.
+pub fn as_uid(uid: u32, name: &str, test: impl FnOnce()) {
     if !nix::unistd::geteuid().is_root() {
         return test();
     }
     let program = std::env::current_exe().unwrap();
-    let child =
-        Command::new(program).args(["--exact", name]).current_dir("/").uid(NOBODY).gid(NOBODY).output();
+    let child = Command::new(program).args(["--exact", name]).current_dir("/").uid(uid).gid(uid).output();
     match child {
         Ok(done) => assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout)),
         Err(error) => {
-            crate::skipped(name, &format!("nobody may not run the test program: {error}"));
+            crate::skipped(name, &format!("uid {uid} may not run the test program: {error}"));
         }
     }
 }
