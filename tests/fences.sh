@@ -14,6 +14,7 @@ mail-worker/src/environ.rs
 tests/attacker/src/lib.rs'
 
 identity_fences='lib/confine/src/identities.rs
+lib/confine/src/programs.rs
 mail-jail/src/jail.rs
 mail-master/src/spawn.rs
 mail-worker/src/identity.rs'

@@ -7,6 +7,7 @@
 
 mod auth;
 mod client;
+mod confinement;
 mod conversation;
 mod dialogue;
 mod imap;
@@ -26,7 +27,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use ioloop::Signals;
 use log::LevelFilter;
-use nix::sys::prctl::set_dumpable;
 use nix::sys::signal::Signal;
 
 use login::Login;
@@ -57,8 +57,6 @@ fn main() -> ExitCode {
 }
 
 fn start(settings: Settings) -> Result<Login, Box<dyn Error>> {
-    // Passwords of strangers stand in this memory.
-    set_dumpable(false).map_err(|why| format!("protecting memory: {why}"))?;
     let master = io::stdin().as_fd().try_clone_to_owned()?;
     let listeners = (FIRST_LISTENER..)
         .take(settings.listeners.into())
@@ -68,7 +66,10 @@ fn start(settings: Settings) -> Result<Login, Box<dyn Error>> {
         })
         .collect::<Result<_, String>>()?;
     let signals = Signals::new(&[Signal::SIGTERM as i32, Signal::SIGINT as i32])?;
-    Ok(Login::new(settings, std::process::id(), master, listeners, signals)?)
+    let pid = std::process::id();
+    let login = Login::new(settings, pid, master, listeners, signals)?;
+    confinement::enter(std::env::var_os("EMPTY_ROOT"), pid)?;
+    Ok(login)
 }
 
 /// Where listening sockets begin.

@@ -191,6 +191,7 @@ pub(crate) fn serve(socket: OwnedFd) -> io::Result<()> {
     rustix::thread::set_capabilities(None, none)?;
     // Even if it is stopped.
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+    confine::disk_filter(std::process::id()).install().map_err(io::Error::other)?;
     let socket = UnixStream::from(socket);
     let mut byte = [0];
     loop {

@@ -42,6 +42,7 @@ use std::time::Instant;
 use clap::Parser;
 use envdump::Environment;
 use log::LevelFilter;
+use nix::sys::prctl::set_dumpable;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 
@@ -84,7 +85,11 @@ fn main() -> ExitCode {
     };
     journal::init("mail-worker", level, child);
     std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
-    let worker = if linked { be_handed_clients(&environment) } else { serve_one(&environment) };
+    // Others who are the same user are to find nothing here.
+    let worker = set_dumpable(false).map_err(Into::into).and_then(|()| match linked {
+        true => be_handed_clients(&environment),
+        false => serve_one(&environment),
+    });
     match worker {
         Ok(worker) => worker.run(),
         Err(why) => {
@@ -97,7 +102,6 @@ fn main() -> ExitCode {
 /// Descriptor 0 is the master. The first client, if there is one, is taken as all that come later.
 fn be_handed_clients(environment: &Environment) -> Result<Worker, Box<dyn Error>> {
     let identity = Identity::of_worker()?;
-    nix::sys::prctl::set_dumpable(false)?;
     let link = Link::new(standard(io::stdin())?)?;
     // The link is closed when this process closes it, and not held by its old number.
     nix::unistd::dup2_stdin(File::open("/dev/null")?)?;
@@ -156,10 +160,19 @@ fn start(
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     let host = nix::unistd::gethostname()?;
     let syncer = disk.clone().map(|disk| -> Rc<dyn store::Syncer> { disk });
-    let process = store::Process::with_syncer(std::process::id(), host.as_encoded_bytes(), syncer);
+    let pid = std::process::id();
+    let process = store::Process::with_syncer(pid, host.as_encoded_bytes(), syncer);
     let users = Users::new(process, Rc::new(Credentials::of_process()?));
     let size = Size::new(environment, Instant::now())?;
-    Ok(Worker::new(identity, users, disk, link, marker, size)?)
+    let worker = Worker::new(identity, users, disk, link, marker, size)?;
+    give_up(pid)?;
+    Ok(worker)
+}
+
+/// Gives up, for good, what is not needed from here on: before the first byte of a client is read.
+fn give_up(pid: u32) -> Result<(), Box<dyn Error>> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    Ok(confine::worker_filter(pid).install()?)
 }
 
 fn standard(stream: impl AsFd) -> io::Result<std::os::fd::OwnedFd> {

@@ -35,6 +35,7 @@ enum Is {
     AtLeast,
     AtMost,
     Having,
+    HavingNone,
 }
 
 impl When {
@@ -68,6 +69,12 @@ impl When {
         Self { argument, is: Is::Having, value: bits }
     }
 
+    /// The argument has none of these bits.
+    #[must_use]
+    pub fn has_none(argument: u8, bits: u32) -> Self {
+        Self { argument, is: Is::HavingNone, value: bits }
+    }
+
     fn condition(self) -> Result<SeccompCondition, seccompiler::BackendError> {
         let value = u64::from(self.value);
         let comparison = match self.is {
@@ -75,8 +82,9 @@ impl When {
             Is::NotEqual => SeccompCmpOp::Ne,
             Is::AtLeast => SeccompCmpOp::Ge,
             Is::AtMost => SeccompCmpOp::Le,
-            Is::Having => SeccompCmpOp::MaskedEq(value),
+            Is::Having | Is::HavingNone => SeccompCmpOp::MaskedEq(value),
         };
+        let value = if self.is == Is::HavingNone { 0 } else { value };
         SeccompCondition::new(self.argument, SeccompCmpArgLen::Dword, comparison, value)
     }
 }
@@ -194,20 +202,20 @@ impl Default for Filter {
     }
 }
 
-fn conditions(rule: &[When]) -> Result<SeccompRule, seccompiler::BackendError> {
+pub(crate) fn conditions(rule: &[When]) -> Result<SeccompRule, seccompiler::BackendError> {
     let conditions: Result<Vec<_>, _> = rule.iter().map(|when| when.condition()).collect();
     SeccompRule::new(conditions?)
 }
 
 /// What seccompiler's programs demand: calls of another architecture, such as those of 32 bits, kill.
 #[cfg(target_arch = "x86_64")]
-const NATIVE: TargetArch = TargetArch::x86_64;
+pub(crate) const NATIVE: TargetArch = TargetArch::x86_64;
 #[cfg(target_arch = "aarch64")]
-const NATIVE: TargetArch = TargetArch::aarch64;
+pub(crate) const NATIVE: TargetArch = TargetArch::aarch64;
 
 /// On x86_64 the x32 ABI counts as the same architecture; a bit in the number tells its calls, and those kill too.
 #[cfg(target_arch = "x86_64")]
-fn foreign_numbers() -> Vec<BpfProgram> {
+pub(crate) fn foreign_numbers() -> Vec<BpfProgram> {
     use seccompiler::sock_filter;
     let load_number = sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 };
     let next_if_bit_set = sock_filter { code: 0x45, jt: 0, jf: 1, k: 0x4000_0000 };
@@ -217,7 +225,7 @@ fn foreign_numbers() -> Vec<BpfProgram> {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn foreign_numbers() -> Vec<BpfProgram> {
+pub(crate) fn foreign_numbers() -> Vec<BpfProgram> {
     Vec::new()
 }
 

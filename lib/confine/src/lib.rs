@@ -9,8 +9,12 @@
 mod base;
 mod filter;
 mod identities;
+mod only;
+mod programs;
 mod ranges;
 mod signals;
 
 pub use filter::{Filter, NotInstalled, When};
+pub use only::Only;
+pub use programs::{disk_filter, login_filter, worker_filter};
 pub use ranges::{NoRanges, Ranges};

@@ -1,0 +1,59 @@
+use super::*;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::thread;
+
+/// In a thread of its own, which the filter ends with.
+fn under<T: Send + 'static>(only: fn(u32) -> Only, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let filtered = move || {
+        only(std::process::id()).install().unwrap();
+        work()
+    };
+    thread::spawn(filtered).join().unwrap()
+}
+
+fn is_absent<T>(outcome: io::Result<T>) -> bool {
+    outcome.is_err_and(|why| why.raw_os_error() == Some(libc::ENOSYS))
+}
+
+#[test]
+fn a_login_takes_clients_and_talks_and_does_nothing_else() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    client.write_all(b"x").unwrap();
+    under(login_filter, move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut byte = [0];
+        socket.read_exact(&mut byte).unwrap();
+        socket.set_nodelay(true).unwrap();
+        assert_eq!(byte, *b"x");
+        assert!(is_absent(File::open("/dev/null")));
+        assert!(is_absent(fs::read_dir("/")));
+        assert!(is_absent(TcpStream::connect(listener.local_addr().unwrap())));
+        assert!(is_absent(UnixStream::pair()));
+        assert!(is_absent(Command::new("/bin/true").spawn()));
+    });
+}
+
+#[test]
+fn a_worker_has_files_and_starts_and_connects_to_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("message");
+    under(worker_filter, move || {
+        fs::write(&path, "text").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "text");
+        fs::set_permissions(&path, Permissions::from_mode(0o2600)).unwrap();
+        assert!(is_absent(fs::set_permissions(&path, Permissions::from_mode(0o4700))));
+        assert!(is_absent(TcpListener::bind("127.0.0.1:0")));
+        assert!(is_absent(TcpStream::connect("127.0.0.1:1")));
+        assert!(is_absent(UnixStream::connect("/nonexistent")));
+        assert!(is_absent(Command::new("/bin/true").spawn()));
+        // Its own limits it may lower.
+        let (soft, hard) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_CORE).unwrap();
+        assert!(soft <= hard);
+    });
+}
