@@ -117,6 +117,8 @@ fn serve(config: Config, host: Host, foreground: bool) -> Result<(), String> {
     // The logger lives as long as the process.
     let sink: &'static LogSink = Box::leak(Box::new(LogSink::stderr()));
     log::set_logger(sink).map_err(|why| why.to_string())?;
+    // Without root, whoever broke into a child is the same user, and would find all of us in /proc.
+    nix::sys::prctl::set_dumpable(false).map_err(|why| format!("protecting memory: {why}"))?;
     // As many descriptors as the machine lets us have: each child's pipes and links are here.
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         // A limit that stays as it is only means fewer children.
