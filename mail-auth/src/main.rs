@@ -83,7 +83,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let served = File::open("/dev/urandom")
+    let served = give_up(&settings)
+        .and_then(|()| File::open("/dev/urandom"))
         .and_then(|random| Auth::new(settings, control, random))
         .and_then(Auth::run);
     match served {
@@ -105,6 +106,18 @@ fn shield() {
         // What fails here shows when the descriptors run out.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     }
+}
+
+/// Gives up, for good, what no database needs that stands in `settings`: before the first question is heard. Other
+/// programs may need anything.
+fn give_up(settings: &Settings) -> io::Result<()> {
+    if settings.start_programs() {
+        return Ok(());
+    }
+    for limit in [Resource::RLIMIT_FSIZE, Resource::RLIMIT_CORE] {
+        setrlimit(limit, 0, 0)?;
+    }
+    confine::auth_filter(std::process::id()).install().map_err(io::Error::other)
 }
 
 fn is_socket(fd: &OwnedFd) -> bool {

@@ -112,6 +112,14 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Whether a database is another program.
+    pub(crate) fn start_programs(&self) -> bool {
+        self.passdbs.iter().any(|database| matches!(database, Passdb::Checkpassword(_)))
+            || self.userdbs.iter().any(|database| matches!(database, Userdb::Checkpassword(_)))
+    }
+}
+
 fn databases<T>(
     variable: impl Fn(&str) -> Option<String>,
     kind: &str,
@@ -166,6 +174,7 @@ mod tests {
         assert_eq!(settings.failure_delay, Duration::from_secs(2));
         assert_eq!(settings.waiting, 30);
         assert!(settings.names.characters.is_none());
+        assert!(!settings.start_programs());
     }
 
     #[test]
@@ -192,6 +201,7 @@ mod tests {
         assert_eq!(names, ["static", "passwd-file", "checkpassword"]);
         assert_eq!(settings.mechanisms, [Mechanism::Login]);
         assert_eq!((settings.failure_delay, settings.waiting), (Duration::ZERO, 1));
+        assert!(settings.start_programs());
     }
 
     #[test]

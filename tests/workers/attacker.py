@@ -65,9 +65,9 @@ def main():
         os.close(theirs)
         answer = os.read(ours, 4096).decode()
         os.close(ours)
-        os.waitpid(child, 0)
-        # One that says nothing was killed, or became another program.
-        print(answer or "killed", flush=True)
+        _, status = os.waitpid(child, 0)
+        # One that says nothing became another program, or was killed.
+        print(answer or ("killed" if status else "0"), flush=True)
 
 
 main()

@@ -16,5 +16,5 @@ mod signals;
 
 pub use filter::{Filter, NotInstalled, When};
 pub use only::Only;
-pub use programs::{disk_filter, login_filter, worker_filter};
+pub use programs::{auth_filter, disk_filter, login_filter, worker_filter};
 pub use ranges::{NoRanges, Ranges};

@@ -1,10 +1,11 @@
-//! What our own programs need when they are up, and nothing that they do not: system calls of login and worker.
+//! What our own programs need when they are up, and nothing that they do not.
 //!
-//! Both have by then what they talk through, and neither executes, starts or connects to anything again.
+//! Login and worker have by then what they talk through, and neither executes, starts or connects to anything again. What
+//! auth needs the system's databases of users decide, so that it gives up only what none of them can want.
 
 use libc as c;
 
-use crate::filter::When;
+use crate::filter::{Filter, When};
 use crate::only::Only;
 
 /// For mail-login: to take clients and to talk. It opens no file, old or new.
@@ -26,6 +27,28 @@ pub fn worker_filter(own: u32) -> Only {
 pub fn disk_filter(own: u32) -> Only {
     talking(own).and(&[c::SYS_fsync, c::SYS_fdatasync])
 }
+
+/// For mail-auth where no database of its own is another program: to read files and ask services of this host, by
+/// threads. It starts no process, and talks to no network.
+#[must_use]
+pub fn auth_filter(own: u32) -> Filter {
+    let filter = Filter::new()
+        .signals_to_self(own)
+        .refuse(&[c::SYS_execve, c::SYS_execveat])
+        .refuse_when(c::SYS_clone, &[When::has_none(0, c::CLONE_THREAD.unsigned_abs())])
+        .refuse(OLD_FORKS);
+    NETWORKS.iter().fold(filter, |filter, &family| {
+        filter.refuse_when(c::SYS_socket, &[When::is(0, family.unsigned_abs())])
+    })
+}
+
+const NETWORKS: [i32; 2] = [c::AF_INET, c::AF_INET6];
+
+/// What newer architectures have no number for.
+#[cfg(target_arch = "x86_64")]
+const OLD_FORKS: &[i64] = &[c::SYS_fork, c::SYS_vfork];
+#[cfg(not(target_arch = "x86_64"))]
+const OLD_FORKS: &[i64] = &[];
 
 /// What every program does: by what it has, in memory, in time, and to itself.
 fn talking(own: u32) -> Only {

@@ -57,3 +57,22 @@ fn a_worker_has_files_and_starts_and_connects_to_nothing() {
         assert!(soft <= hard);
     });
 }
+
+#[test]
+fn auth_has_files_threads_and_this_host_and_starts_nothing() {
+    let work = || {
+        auth_filter(std::process::id()).install().unwrap();
+        assert!(File::open("/etc/passwd").is_ok());
+        assert!(thread::spawn(|| true).join().unwrap());
+        let socket = std::env::temp_dir().join("nobody-listens-here");
+        assert_eq!(UnixStream::connect(socket).unwrap_err().kind(), io::ErrorKind::NotFound);
+        for refused in [
+            TcpStream::connect("127.0.0.1:1").map(drop),
+            TcpStream::connect("[::1]:1").map(drop),
+            Command::new("/bin/true").spawn().map(drop),
+        ] {
+            assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::EPERM));
+        }
+    };
+    thread::spawn(work).join().unwrap();
+}
