@@ -94,6 +94,8 @@ fn installed(proc: &Path) -> u64 {
 #[derive(Debug)]
 struct Promise {
     workers: u64,
+    /// They, and those that wait for the disk in place of shared ones.
+    mail_processes: u64,
     /// Clients in each.
     clients: u64,
     logins: u64,
@@ -119,8 +121,12 @@ impl Promise {
             true => u64::from(settings.login_max_processes_count.get()),
             false => u64::from(settings.login_processes_count.get()),
         };
+        let workers = u64::from(config.server.max_mail_processes.get());
+        let helped = |settings: &ProtocolSettings| settings.share().is_some() && !settings.fsync_disable;
+        let each = if config.served().any(|settings| helped(settings)) { 2 } else { 1 };
         Self {
-            workers: config.server.max_mail_processes.get().into(),
+            workers,
+            mail_processes: workers.saturating_mul(each),
             clients: most(|settings| settings.clients_per_process() as u64).unwrap_or(1),
             logins: config.served().map(|settings| logins(settings)).sum(),
             strangers: most(strangers).unwrap_or(1),
@@ -196,9 +202,9 @@ fn descriptors(machine: &Machine, promise: &Promise, short: &mut Vec<String>) {
 }
 
 fn processes(machine: &Machine, promise: &Promise, short: &mut Vec<String>) {
-    let Promise { workers, logins, .. } = *promise;
+    let Promise { workers, mail_processes, logins, .. } = *promise;
     // The master, auth, and one more of each when the configuration is read again.
-    let all = workers.saturating_add(logins).saturating_add(4);
+    let all = mail_processes.saturating_add(logins).saturating_add(4);
     let (may, name) = machine.processes;
     if all > may {
         short.push(format!(
@@ -208,7 +214,7 @@ fn processes(machine: &Machine, promise: &Promise, short: &mut Vec<String>) {
     }
     let of_one = match (promise.root, promise.one_user) {
         (false, _) => all,
-        (true, true) => workers.max(logins),
+        (true, true) => mail_processes.max(logins),
         (true, false) => logins,
     };
     if of_one > machine.own_processes {

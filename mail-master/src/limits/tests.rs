@@ -59,7 +59,13 @@ fn each_limit_that_is_too_low_is_named_with_the_setting_that_needs_more() {
     let few = Machine { processes: (700, "pids.max"), ..large() };
     assert_short(&few, "", ["772 processes are needed, 700 may", "raise pids.max"]);
     let few = Machine { own_processes: 300, ..large() };
-    assert_short(&few, SHARED, ["one user needs 512 processes", "LimitNPROC"]);
+    assert_short(&few, SHARED, ["one user needs 1024 processes", "LimitNPROC"]);
+    let few = Machine { own_processes: 511, ..large() };
+    assert_short(
+        &few,
+        &format!("{SHARED}fsync_disable = yes\n"),
+        ["one user needs 512 processes", "LimitNPROC"],
+    );
     let few = Machine { memory: (256 << 20, "what is installed"), ..large() };
     assert_short(&few, "", ["512 clients need about 388 MB", "there are 256 MB (what is installed)"]);
 }
