@@ -43,9 +43,9 @@ impl Site {
         let read_log = || fs::read_to_string(self.path("log")).unwrap();
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
         let before = read_log().matches(READY).count();
-        let mut master = Command::new(self.program("mail-master"))
-            .args(["-F", "-c"])
-            .arg(self.path("mail.conf"))
+        let words = self.master_command();
+        let mut master = Command::new(&words[0])
+            .args(&words[1..])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

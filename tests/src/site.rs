@@ -51,6 +51,7 @@ pub struct Site {
     address: Ipv4Addr,
     users: Vec<User>,
     delivered: AtomicU64,
+    within: Vec<String>,
 }
 
 impl Site {
@@ -74,11 +75,26 @@ impl Site {
             folder,
             users: Vec::new(),
             delivered: AtomicU64::new(0),
+            within: Vec::new(),
         };
         fs::create_dir(site.path("home")).unwrap();
         site.set_users(users);
         fs::write(site.path("mail.conf"), site.configuration()).unwrap();
         site
+    }
+
+    /// The same, its master being started by a command that becomes what stands behind it.
+    #[must_use]
+    pub fn within(mut self, command: &[String]) -> Self {
+        command.clone_into(&mut self.within);
+        self
+    }
+
+    /// The words that start the master.
+    pub fn master_command(&self) -> Vec<String> {
+        let own = [self.program("mail-master"), "-F".into(), "-c".into(), self.path("mail.conf")];
+        let own = own.iter().map(|word| word.to_str().unwrap().to_owned());
+        self.within.iter().cloned().chain(own).collect()
     }
 
     /// A path in the scratch directory.
