@@ -18,6 +18,7 @@ perl:perl-base
 python3:python3
 shellcheck:shellcheck
 strace:strace
+systemd-analyze:systemd
 /usr/bin/checkpw:checkpw
 /usr/bin/cvm-checkpassword:cvm
 /usr/lib/dovecot/imap:dovecot-imapd
