@@ -81,12 +81,16 @@ fn each_form_results_where_the_page_says() {
     let without = |gone: &str| -> Vec<String> { all.iter().filter(|name| *name != gone).cloned().collect() };
     let no_new_privs = vec!["setpriv".to_owned(), "--no-new-privs".to_owned()];
     let whole = nested("0 0 65536");
+    let folder = tempfile::tempdir().unwrap();
+    let changed = format!("mount --rbind / {0} && exec chroot {0} \"$@\"", folder.path().display());
+    let changed = ["unshare", "--mount", "sh", "-c", &changed, "sh"].map(str::to_owned).to_vec();
     for (surroundings, within) in [
         ("root, nothing in the way", Vec::new()),
         ("NoNewPrivileges=yes, no-new-privs", no_new_privs),
         ("bounding set without CAP_SYS_ADMIN", bounded(&all)),
         ("no CAP_SETUID or no CAP_SETGID", bounded(&without("CAP_SETUID"))),
         ("no CAP_SETUID or no CAP_SETGID", bounded(&without("CAP_SETGID"))),
+        ("the master in a chroot", changed),
         ("a container with a range of ids", whole),
         ("user.max_user_namespaces = 0", nested("--forbid 0 0 65536")),
         ("PrivateUsers=yes", nested("0 0 1")),
