@@ -71,10 +71,16 @@ impl Place {
             // After the change of owner, which takes the group's bit away.
             fs::set_permissions(&part, Permissions::from_mode(self.mode)).unwrap();
         }
-        let letter = folder.join("cur").join(LETTER);
-        fs::write(&letter, format!("Subject: x\n\nsecret of {}\n", self.name)).unwrap();
-        fs::set_permissions(&letter, Permissions::from_mode(self.mode & 0o666)).unwrap();
-        chown(&letter, Some(self.owner), Some(self.gid)).unwrap();
+        // With UIDs: those who may only read it would have some of their own, until somebody who may write gives others.
+        let files = [
+            (folder.join("cur").join(LETTER), format!("Subject: x\n\nsecret of {}\n", self.name)),
+            (folder.join("dovecot-uidlist"), format!("3 V1500000000 N2\n1 :{LETTER}\n")),
+        ];
+        for (path, text) in files {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(self.mode & 0o666)).unwrap();
+            chown(&path, Some(self.owner), Some(self.gid)).unwrap();
+        }
     }
 }
 
@@ -309,7 +315,8 @@ fn assert_all_is_in_place(site: &Site, world: &World, written: &Written) {
         let mut found = Vec::new();
         for path in files(&folder) {
             let meta = fs::metadata(&path).unwrap();
-            if path.file_name().unwrap().to_str().unwrap().starts_with(LETTER) {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if name.starts_with(LETTER) || name == "dovecot-uidlist" && meta.uid() == place.owner {
                 assert_eq!((meta.uid(), meta.gid()), (place.owner, place.gid), "{}", path.display());
                 continue;
             }
