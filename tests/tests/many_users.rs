@@ -396,21 +396,29 @@ fn uid(number: usize) -> u32 {
     20_001 + u32::try_from(number).unwrap()
 }
 
-#[test]
-fn each_of_many_users_has_the_rights_of_his_groups_and_no_others() {
-    if !root("each_of_many_users_has_the_rights_of_his_groups_and_no_others") {
-        return;
-    }
-    let count = number("MANY_USERS").map_or(USERS, |count| usize::try_from(count).unwrap());
+/// A server with that many users, which says who they are.
+fn start(count: usize, together: usize, settings: &str) -> (World, Server) {
+    let count = number("MANY_USERS").map_or(count, |count| usize::try_from(count).unwrap());
     let clock = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let seed = number("MANY_SEED").unwrap_or_else(clock);
     println!("MANY_USERS={count} MANY_SEED={seed}");
     // A seed of 0 would stay 0.
     let world = World::new(count, &mut Dice(seed << 1 | 1));
     let server = world.site().start(&format!(
-        "{SHARED}protocols = imap\nmail_max_connections = {ROOM}\nmax_mail_processes = {WORKERS}\n\
-         mail_worker_idle_time = 1h\nmail_max_userip_connections = 0\n"
+        "{SHARED}protocols = imap\nmail_max_connections = {}\nmail_max_userip_connections = 0\n{settings}",
+        together / WORKERS + together / 10
     ));
+    (world, server)
+}
+
+#[test]
+fn each_of_many_users_has_the_rights_of_his_groups_and_no_others() {
+    if !root("each_of_many_users_has_the_rights_of_his_groups_and_no_others") {
+        return;
+    }
+    let settings =
+        format!("max_mail_processes = {WORKERS}\nmail_worker_idle_time = 1h\nmail_jail = namespace\n");
+    let (world, server) = start(USERS, TOGETHER, &settings);
     let mut written = Written::new();
     let mut before = None;
     for people in world.people.chunks(TOGETHER) {
@@ -421,16 +429,40 @@ fn each_of_many_users_has_the_rights_of_his_groups_and_no_others() {
     before.unwrap().assert_no_more(&server, GROWTH);
     let workers = server.status("worker");
     assert!(workers.len() <= WORKERS, "{workers:?}");
-    assert!(workers.iter().all(|row| row["share"] == "all" && row["identity"] == "switching"), "{workers:?}");
+    for row in &workers {
+        assert!(row["share"] == "all" && row["identity"] == "switching", "{row}");
+        assert!(row["jail"].as_str().unwrap().starts_with("namespace, "), "{row}");
+    }
     assert_all_is_in_place(&server.site, &world, &written);
     assert_uids_are_right(&server, &world, &written);
 }
 
+#[test]
+fn where_users_in_groups_are_apart_they_have_the_same_rights() {
+    if !root("where_users_in_groups_are_apart_they_have_the_same_rights") {
+        return;
+    }
+    let settings = "max_mail_processes = 1000\nmail_worker_idle_time = 1\nmail_jail = filter\n";
+    let (world, server) = start(USERS_APART, TOGETHER_APART, settings);
+    let mut written = Written::new();
+    for people in world.people.chunks(TOGETHER_APART) {
+        visit(&server, &world, people, &mut written);
+        let shared = server.status("worker").into_iter().filter(|row| row["share"] == "all");
+        assert!(shared.count() <= WORKERS);
+        server.wait_for_sessions(0);
+    }
+    assert_all_is_in_place(&server.site, &world, &written);
+    assert_uids_are_right(&server, &world, &written);
+}
+
+/// How many users there are, and how many of them are there at once.
 const USERS: usize = 1500;
-/// How many clients there are at once, in how many processes at most, and how many in one.
 const TOGETHER: usize = 300;
+/// Where most of them have a process of their own.
+const USERS_APART: usize = 160;
+const TOGETHER_APART: usize = 80;
+/// Processes that all share.
 const WORKERS: usize = 3;
-const ROOM: usize = 120;
 /// How many users the password file has at least.
 const LINES: usize = 10_000;
 /// In kilobytes. What a user had open is kept for ten seconds after him, and the C library keeps what it once had: this is
