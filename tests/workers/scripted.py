@@ -2,7 +2,8 @@
 
     scripted.py NOTES [OPTION]
 
-It speaks a little IMAP to its clients, and never touches mail or changes who it is. What it does with a client stands in
+It speaks a little IMAP to its clients: MAIL shows them a message, for which it becomes their user if it has to, and
+BECOME tries who else it can become. Else it never touches mail or changes who it is. What it does with a client stands in
 that client's variable SCRIPT, a word of those in `Worker.offered` and `Worker.served`, which a test puts there by
 plugin { script = serve } and the user database. What happened is noted as files in the directory NOTES.
 Without PERSISTENT_MAIL_PROCESS it serves one client on descriptors 0 and 1, as any program can.
@@ -11,6 +12,8 @@ Options, for the process as a whole: `--mute` says nothing, `--version 2` speaks
 `--room N` takes N clients.
 """
 
+import contextlib
+import errno
 import os
 import selectors
 import signal
@@ -29,6 +32,42 @@ def unescape(text):
     table = {"t": "\t", "n": "\n", "r": "\r", "\\": "\\", "0": "\0"}
     parts = iter(text)
     return "".join(table[next(parts)] if character == "\\" else character for character in parts)
+
+
+@contextlib.contextmanager
+def as_user(environment):
+    """The client's user meanwhile, and its groups, where this process is nobody for good."""
+    uid, gid = (int(environment.get(name, -1)) for name in ("ADVISE_SETUID", "ADVISE_SETGID"))
+    if uid in (-1, os.getuid()):
+        yield
+        return
+    groups = environment.get("ADVISE_SETEXTRAGROUPS", "")
+    os.setgroups([int(group) for group in groups.split(",") if group])
+    os.setresgid(-1, gid, -1)
+    os.setresuid(-1, uid, -1)
+    try:
+        yield
+    finally:
+        os.setresuid(-1, os.getuid(), -1)
+        os.setresgid(-1, os.getgid(), -1)
+        os.setgroups([])
+
+
+def become(uid):
+    """Tries whether that works, and says how it went."""
+    try:
+        os.setresuid(-1, uid, -1)
+    except OSError as why:
+        return errno.errorcode[why.errno]
+    os.setresuid(-1, os.getuid(), -1)
+    return "it"
+
+
+def first_message(home):
+    """The last line of one of those in the user's INBOX."""
+    new = os.path.join(home, "Maildir", "new")
+    with open(os.path.join(new, min(os.listdir(new)))) as message:
+        return message.read().splitlines()[-1]
 
 
 class Client:
@@ -291,6 +330,11 @@ class Worker:
                 client.say(f"* ENV {key}={escape(value)}")
         elif word == "PROCESS":
             client.say(f"* PID {os.getpid()} UID {os.getuid()} GID {os.getgid()}")
+        elif word == "MAIL":
+            with as_user(client.environment):
+                client.say(f"* MAIL {first_message(client.environment['HOME'])}")
+        elif word.startswith("BECOME="):
+            client.say(f"* BECAME {become(int(word.partition('=')[2]))}")
         elif word == "UNLINK":
             self.unlink()
         elif word == "NONSENSE":
