@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::hash::RandomState;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
@@ -14,6 +15,7 @@ use std::time::Instant;
 use ioloop::{Interest, Loop, Signals, Timers};
 use nix::sys::signal::Signal;
 use slotmap::{SlotMap, new_key_type};
+use strangers::Penalties;
 
 use crate::control::Control;
 use crate::fields::Field;
@@ -58,6 +60,9 @@ pub(crate) struct Auth {
     pub(crate) requests: SlotMap<RequestKey, Request>,
     pub(crate) lookups: SlotMap<LookupKey, Lookup>,
     pub(crate) random: File,
+    pub(crate) penalties: Penalties,
+    /// Makes numbers of passwords.
+    pub(crate) prints: RandomState,
     /// How many connections there have been.
     pub(crate) serial: u32,
 }
@@ -113,6 +118,8 @@ impl Auth {
             requests: SlotMap::with_key(),
             lookups: SlotMap::with_key(),
             serial: 0,
+            penalties: Penalties::default(),
+            prints: RandomState::new(),
             settings,
             io,
             signals,
@@ -145,6 +152,7 @@ impl Auth {
                 }
             }
             self.flush_all();
+            self.flush_control();
         }
         Ok(())
     }
@@ -167,7 +175,7 @@ impl Auth {
     }
 }
 
-const CONTROL: usize = 0;
+pub(crate) const CONTROL: usize = 0;
 const SIGNALS: usize = 1;
 const ANSWERS: usize = 2;
 

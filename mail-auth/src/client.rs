@@ -34,6 +34,11 @@ impl Client {
         Self { pid, vouched_for: true, introduced: false, cookie, requests: HashMap::new() }
     }
 
+    /// Whether the master says who it is.
+    pub(crate) fn is_vouched_for(&self) -> bool {
+        self.vouched_for
+    }
+
     /// One that the kernel says is process `pid`.
     pub(crate) fn stranger(pid: u32, cookie: Secret) -> Self {
         Self { vouched_for: false, ..Self::vouched_for(pid, cookie) }

@@ -7,12 +7,12 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use fdpass::{BadPeer, Channel, Fill};
-use ioloop::Ready;
+use ioloop::{Interest, Ready};
 use thiserror::Error;
-use wire::auth::{ToAuth, assembler, version_line};
+use wire::auth::{FromAuth, ToAuth, assembler, version_line};
 use wire::{Assembler, Bad};
 
-use crate::auth::Auth;
+use crate::auth::{Auth, CONTROL};
 use crate::client::Client;
 use crate::link::Link;
 use crate::peer::{Side, Source};
@@ -22,6 +22,7 @@ use crate::peer::{Side, Source};
 pub(crate) struct Control {
     channel: Channel,
     assembler: Assembler,
+    watched: Interest,
 }
 
 /// Why it is of no more use.
@@ -44,7 +45,7 @@ impl Control {
         let mut channel = Channel::new(socket)?;
         channel.queue(version_line(), None);
         channel.flush()?;
-        Ok(Self { channel, assembler: assembler() })
+        Ok(Self { channel, assembler: assembler(), watched: Interest::Read })
     }
 
     fn next(&mut self) -> Result<Option<(ToAuth, Option<OwnedFd>)>, Useless> {
@@ -99,6 +100,10 @@ impl Auth {
                 Link::new(socket).and_then(|link| self.add_peer(link, Side::Master))
             }
             (ToAuth::Listen, Some(socket)) => self.add_listener(socket),
+            (ToAuth::Penalty { .. }, _) => {
+                self.learn(message);
+                Ok(())
+            }
             (ToAuth::Gone { pid }, _) => {
                 for key in self.clients.get(pid).cloned().unwrap_or_default() {
                     self.cut(key);
@@ -109,6 +114,24 @@ impl Auth {
         };
         if let Err(error) = outcome {
             log::error!("taking {message:?} in: {error}");
+        }
+    }
+
+    /// Says something to the master, at the end of this turn. One that does not read is told no more: what it misses is
+    /// only what a later auth would know.
+    pub(crate) fn tell_master(&mut self, message: &FromAuth) {
+        if let Some(control) = self.control.as_mut().filter(|it| it.channel.backlog() < Channel::FULL) {
+            control.channel.queue(message.to_bytes(), None);
+        }
+    }
+
+    /// Sends what was said to the master.
+    pub(crate) fn flush_control(&mut self) {
+        let Some(control) = &mut self.control else { return };
+        // That the master is gone is told by what is read.
+        let wanted = if control.channel.flush().unwrap_or(true) { Interest::Read } else { Interest::Both };
+        if wanted != control.watched && self.io.rewatch(&*control, CONTROL, wanted).is_ok() {
+            control.watched = wanted;
         }
     }
 

@@ -11,6 +11,7 @@ mod checkpassword;
 mod client;
 mod control;
 mod fields;
+mod guesses;
 mod identity;
 mod link;
 mod master;

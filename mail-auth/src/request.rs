@@ -1,8 +1,9 @@
 //! One authentication, from a client's AUTH to its success or failure.
 //!
 //! A success waits, for a while and for as long as its client's connection lasts, until a master takes it, once. A
-//! failure is told a fixed time after the request began, whatever the reason, so that nobody is told by the clock which
-//! names exist, and nobody who guesses gets far.
+//! failure is told a time after the request began that does not depend on the reason, so that nobody is told by the clock
+//! which names exist, and that grows, so that nobody who guesses gets far; a success waits as long where somebody has
+//! guessed.
 
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,10 @@ pub(crate) struct Request {
     pub(crate) began: Instant,
     /// No master will ask for it.
     no_login: bool,
+    /// What is tried, so that the same thing is known again.
+    print: Option<u64>,
+    /// Why it fails, if it does: for the log only.
+    why: &'static str,
     stage: Stage,
     timer: Option<TimerId>,
 }
@@ -40,6 +45,8 @@ enum Stage {
     Checking { passdb: usize, password: Secret, trouble: bool },
     /// It has failed; the timer says when to tell.
     Failed(Vec<u8>),
+    /// It will have succeeded; the timer says when.
+    Held(Account),
     /// It has succeeded; the timer says until when that counts.
     Succeeded(Account),
 }
@@ -49,6 +56,7 @@ enum Stage {
 enum Failure {
     Wrong,
     Temporary,
+    TooMany,
     Authorization,
     Malformed,
     NoMechanism,
@@ -66,7 +74,7 @@ impl Auth {
     pub(crate) fn begin(&mut self, key: SourceKey, id: u32, line: &Line, response: Option<&[u8]>) {
         // Without a master nobody can ask what a new one ended in.
         if self.control.is_none() || !self.has_room(key) {
-            self.send(key, &failure_line(id, "", &Failure::Temporary));
+            self.send(key, &failure_line(id, "", &Failure::Temporary).to_bytes());
             return;
         }
         let request = self.requests.insert(Request {
@@ -75,6 +83,8 @@ impl Auth {
             query: query(line),
             began: Instant::now(),
             no_login: line.get("nologin").is_some(),
+            print: None,
+            why: "",
             // What it is until the mechanism has said otherwise.
             stage: Stage::Talking(Exchange::Plain),
             timer: None,
@@ -105,6 +115,16 @@ impl Auth {
         }
     }
 
+    /// Nothing is checked, and so nothing is found out.
+    fn too_many(&mut self, key: RequestKey, query: Query) {
+        if let Some(request) = self.requests.get_mut(key) {
+            log::info!("auth({}): too many attempts", query.who());
+            request.query = query;
+            request.why = "too many attempts";
+            self.fail(key, &Failure::TooMany);
+        }
+    }
+
     fn step(&mut self, key: RequestKey, step: Result<Step, BadResponse>) {
         let Some(request) = self.requests.get_mut(key) else { return };
         match step {
@@ -118,15 +138,23 @@ impl Auth {
                 self.send(client, &line);
             }
             Ok(Step::Done { name, password }) => {
-                match self.settings.names.admit(std::mem::take(&mut request.query), &name) {
+                let query = std::mem::take(&mut request.query);
+                if !self.may_attempt(&query) {
+                    return self.too_many(key, Query { user: name, ..query });
+                }
+                let print = self.print(&password);
+                let Some(request) = self.requests.get_mut(key) else { return };
+                match self.settings.names.admit(query, &name) {
                     Ok(query) => {
                         request.query = query;
+                        request.print = Some(print);
                         request.stage = Stage::Checking { passdb: 0, password, trouble: false };
                         self.check(key);
                     }
                     Err((query, bad)) => {
                         log::info!("auth({}): {bad}", query.who());
                         request.query = query;
+                        request.why = "no user name";
                         self.fail(key, &Failure::Wrong);
                     }
                 }
@@ -135,6 +163,7 @@ impl Auth {
                 let failure = match &bad {
                     BadResponse::Authorization { name } => {
                         name.clone_into(&mut request.query.user);
+                        request.why = "not allowed to act for another user";
                         Failure::Authorization
                     }
                     BadResponse::Password => Failure::Wrong,
@@ -189,14 +218,31 @@ impl Auth {
         let name = self.settings.passdbs.get(*passdb).map_or("auth", |passdb| passdb.name());
         *passdb += 1;
         match verdict {
-            Verdict::Match(account) => self.succeed(key, account),
-            Verdict::Mismatch(why) => log::info!("{name}({}): {why}", request.query.who()),
-            Verdict::Unknown => log::info!("{name}({}): unknown user", request.query.who()),
+            Verdict::Match(account) => self.hold(key, account),
+            Verdict::Mismatch(why) => {
+                log::info!("{name}({}): {why}", request.query.who());
+                request.why = why;
+            }
+            Verdict::Unknown => {
+                log::info!("{name}({}): unknown user", request.query.who());
+                if request.why.is_empty() {
+                    request.why = UNKNOWN;
+                }
+            }
             Verdict::Trouble(why) => {
                 log::error!("{name}({}): {why}", request.query.who());
                 *trouble = true;
             }
         }
+    }
+
+    /// The password is right. Where somebody has guessed, that is told as late as that one is wrong.
+    fn hold(&mut self, key: RequestKey, account: Account) {
+        let Some(request) = self.requests.get_mut(key) else { return };
+        let (query, began) = (request.query.clone(), request.began);
+        request.stage = Stage::Held(account);
+        let at = began + self.count_success(&query);
+        self.at(key, at);
     }
 
     fn succeed(&mut self, key: RequestKey, account: Account) {
@@ -217,8 +263,27 @@ impl Auth {
 
     fn fail(&mut self, key: RequestKey, failure: &Failure) {
         let Some(request) = self.requests.get_mut(key) else { return };
-        request.stage = Stage::Failed(failure_line(request.id, &request.query.user, failure));
-        let at = request.began + self.settings.failure_delay;
+        let (query, print, began) = (request.query.clone(), request.print, request.began);
+        let line = failure_line(request.id, &query.user, failure);
+        // What comes by itself, as Postfix does, may tell everything to its own clients.
+        let (client, why) = (request.client, request.why);
+        let vouched_for = matches!(
+            self.peer(client).map(|peer| &peer.side),
+            Some(Side::Client(client)) if client.is_vouched_for()
+        );
+        let line = if vouched_for && !why.is_empty() { line.with_value("why", why) } else { line };
+        if let Some(request) = self.requests.get_mut(key) {
+            request.stage = Stage::Failed(line.to_bytes());
+        }
+        let after = match failure {
+            Failure::Wrong | Failure::Authorization => self.count_failure(&query, print),
+            _ => self.settings.penalty.first,
+        };
+        self.at(key, began + after);
+    }
+
+    /// Goes on at that time, which may have passed.
+    fn at(&mut self, key: RequestKey, at: Instant) {
         if at > Instant::now() {
             self.set_timer(key, at);
         } else {
@@ -237,6 +302,10 @@ impl Auth {
                 let line = std::mem::take(line);
                 self.end(key);
                 self.send(client, &line);
+            }
+            Stage::Held(account) => {
+                let account = std::mem::take(account);
+                self.succeed(key, account);
             }
             Stage::Succeeded(_) => drop(self.end(key)),
         }
@@ -293,22 +362,27 @@ impl Auth {
     }
 }
 
-fn failure_line(id: u32, user: &str, failure: &Failure) -> Vec<u8> {
+fn failure_line(id: u32, user: &str, failure: &Failure) -> Line {
     let mut line = Line::new("FAIL").with(id.to_string());
     if !user.is_empty() {
         line = line.with_value("user", user);
     }
-    let line = match failure {
+    match failure {
         Failure::Wrong => line,
         Failure::Temporary => line.with("temp").with("code=temp_fail"),
+        Failure::TooMany => {
+            line.with("temp").with("code=temp_fail").with("reason=Too many login attempts, try again later.")
+        }
         Failure::Authorization => line.with("authz").with("code=authz_fail"),
         Failure::Malformed => line.with("reason=Invalid response to a challenge").with("code=invalid_base64"),
         Failure::NoMechanism => {
             line.with("reason=Unsupported authentication mechanism").with("code=auth_mech_invalid")
         }
-    };
-    line.to_bytes()
+    }
 }
+
+/// What the log says of a name that no database has.
+const UNKNOWN: &str = "unknown user";
 
 /// How long a client may take for an exchange.
 const MAX_TALK: Duration = Duration::from_secs(150);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use expand::{Template, Wrong};
+use strangers::{NotANetwork, Rules};
 use thiserror::Error;
 
 use crate::checkpassword::{Checkpassword, NoProgram};
@@ -24,8 +25,8 @@ pub(crate) struct Settings {
     /// What is offered and taken.
     pub(crate) mechanisms: Vec<Mechanism>,
     pub(crate) names: Names,
-    /// How long after its request a failure is told.
-    pub(crate) failure_delay: Duration,
+    /// How long answers are held back.
+    pub(crate) penalty: Rules,
     /// Other programs, and look-ups that can block, at once.
     pub(crate) waiting: usize,
 }
@@ -45,6 +46,8 @@ pub(crate) enum BadSettings {
     Number(&'static str, String),
     #[error("AUTH_MECHANISMS: unknown mechanism {0:?}")]
     Mechanism(String),
+    #[error("LOGIN_TRUSTED_NETWORKS: {0}")]
+    Networks(#[from] NotANetwork),
     #[error("AUTH_USERNAME_FORMAT: {0}")]
     Format(#[from] Wrong),
 }
@@ -106,7 +109,13 @@ impl Settings {
                 characters: variable("AUTH_USERNAME_CHARS").filter(|characters| !characters.is_empty()),
                 format: format.map(|format| Template::parse(&format)).transpose()?,
             },
-            failure_delay: Duration::from_secs(number(&variable, "AUTH_FAILURE_DELAY", 2)?.into()),
+            penalty: Rules {
+                first: Duration::from_secs(number(&variable, "AUTH_FAILURE_DELAY", 2)?.into()),
+                most: Duration::from_secs(number(&variable, "AUTH_FAILURE_MAX_DELAY", 15)?.into())
+                    .min(LONGEST_DELAY),
+                per_minute: number(&variable, "AUTH_MAX_ATTEMPTS_PER_MINUTE", 60)?.into(),
+                trusted: variable("LOGIN_TRUSTED_NETWORKS").unwrap_or_default().parse()?,
+            },
             waiting: usize::from(number(&variable, "AUTH_WORKER_MAX_COUNT", 30)?).max(1),
         })
     }
@@ -119,6 +128,9 @@ impl Settings {
             || self.userdbs.iter().any(|database| matches!(database, Userdb::Checkpassword(_)))
     }
 }
+
+/// Those who ask do not wait for ever.
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
 
 fn databases<T>(
     variable: impl Fn(&str) -> Option<String>,
@@ -171,7 +183,7 @@ mod tests {
         let settings = read(&LEAST).unwrap();
         assert_eq!((settings.passdbs.len(), settings.userdbs.len()), (1, 1));
         assert_eq!(settings.mechanisms, Mechanism::ALL);
-        assert_eq!(settings.failure_delay, Duration::from_secs(2));
+        assert_eq!(settings.penalty.first, Duration::from_secs(2));
         assert_eq!(settings.waiting, 30);
         assert!(settings.names.characters.is_none());
         assert!(!settings.start_programs());
@@ -200,7 +212,7 @@ mod tests {
         let names: Vec<_> = settings.userdbs.iter().map(Userdb::name).collect();
         assert_eq!(names, ["static", "passwd-file", "checkpassword"]);
         assert_eq!(settings.mechanisms, [Mechanism::Login]);
-        assert_eq!((settings.failure_delay, settings.waiting), (Duration::ZERO, 1));
+        assert_eq!((settings.penalty.first, settings.waiting), (Duration::ZERO, 1));
         assert!(settings.start_programs());
     }
 
@@ -213,6 +225,7 @@ mod tests {
             ("PASSDB_1_ARGS", "/etc/%q", "PASSDB_1_ARGS: '%q' names no variable"),
             ("USERDB_1_DRIVER", "x", "USERDB_1_DRIVER: unknown driver \"x\""),
             ("AUTH_FAILURE_DELAY", "2s", "AUTH_FAILURE_DELAY: not a number: \"2s\""),
+            ("LOGIN_TRUSTED_NETWORKS", "10.0.0.0/8 here", "LOGIN_TRUSTED_NETWORKS: 'here' is no"),
             ("AUTH_MECHANISMS", "plain gssapi", "AUTH_MECHANISMS: unknown mechanism \"gssapi\""),
             ("AUTH_USERNAME_FORMAT", "%", "AUTH_USERNAME_FORMAT: "),
         ] {

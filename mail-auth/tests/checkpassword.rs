@@ -32,8 +32,11 @@ fn checkpw_becomes_the_user() {
     let mut auth = start(&format!("/usr/bin/env MAILDIR={} /usr/bin/checkpw", folder.path().display()));
     let (mut client, mut master) = (auth.client(100), auth.master());
     let name = &user.name;
-    assert_eq!(client.plain(1, name, "wrong"), format!("FAIL\t1\tuser={name}"));
-    assert_eq!(client.plain(2, "no-such-name-here", "secret"), "FAIL\t2\tuser=no-such-name-here");
+    assert_eq!(client.plain(1, name, "wrong"), format!("FAIL\t1\tuser={name}\twhy=password mismatch"));
+    assert_eq!(
+        client.plain(2, "no-such-name-here", "secret"),
+        "FAIL\t2\tuser=no-such-name-here\twhy=password mismatch"
+    );
     assert_eq!(client.plain(3, name, "secret"), format!("OK\t3\tuser={name}"));
     let (uid, gid, home) = (getuid(), getgid(), user.dir.display());
     assert_eq!(
@@ -57,7 +60,7 @@ fn cvm_checkpassword_asks_another_program() {
     let cvm = "/usr/bin/cvm-checkpassword /usr/bin/cvm-pwfile";
     let mut auth = start(&format!("/usr/bin/env CVM_PWFILE_PATH={} {cvm}", users.display()));
     let (mut client, mut master) = (auth.client(100), auth.master());
-    assert_eq!(client.plain(1, "alice", "wrong"), "FAIL\t1\tuser=alice");
+    assert_eq!(client.plain(1, "alice", "wrong"), "FAIL\t1\tuser=alice\twhy=password mismatch");
     assert_eq!(client.plain(2, "alice", "secret"), "OK\t2\tuser=alice");
     assert_eq!(
         master.ask("REQUEST\t1\t100\t2"),

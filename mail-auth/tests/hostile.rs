@@ -38,7 +38,11 @@ fn who_does_not_keep_to_the_protocol_is_cut_off_alone() {
         let mut bad = auth.raw_client(100);
         bad.say_raw(text.as_bytes());
         bad.until_cut();
-        assert_eq!(good.plain(1, "alice", "wrong"), "FAIL\t1\tuser=alice", "after {text:?}: {why}");
+        assert_eq!(
+            good.plain(1, "alice", "wrong"),
+            "FAIL\t1\tuser=alice\twhy=password mismatch",
+            "after {text:?}: {why}"
+        );
     }
     let mut master = auth.master();
     for text in ["REQUEST\t1\t2\n", "REQUEST\tx\t1\t1\n", "USER\t1\n", "USER\tx\talice\n"] {

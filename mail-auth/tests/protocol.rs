@@ -7,8 +7,8 @@ use std::fs;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use play::{Auth, Peer, base64, plain};
-use wire::auth::ToAuth;
+use play::{Auth, Peer, base64, plain, plain_from};
+use wire::auth::{FromAuth, ToAuth};
 
 const USERS: &str = "\
 alice:secret:20001:20001::/home/alice::userdb_mail=maildir:%h/M userdb_quota_rule=*:storage=1G
@@ -46,8 +46,8 @@ fn a_client_is_greeted_with_all_that_it_needs() {
 fn a_login_becomes_a_user_once() {
     let mut auth = Auth::with_users(USERS, &[]);
     let (mut client, mut master) = (auth.client(100), auth.master());
-    assert_eq!(client.plain(1, "alice", "wrong"), "FAIL\t1\tuser=alice");
-    assert_eq!(client.plain(2, "nobody", "secret"), "FAIL\t2\tuser=nobody");
+    assert_eq!(client.plain(1, "alice", "wrong"), "FAIL\t1\tuser=alice\twhy=password mismatch");
+    assert_eq!(client.plain(2, "nobody", "secret"), "FAIL\t2\tuser=nobody\twhy=unknown user");
     assert_eq!(client.plain(3, "alice", "secret"), "OK\t3\tuser=alice");
     let user = "USER\t7\talice\tuid=20001\tgid=20001\thome=/home/alice\tmail=maildir:/home/alice/M\tquota_rule=*:storage=1G";
     assert_eq!(master.ask("REQUEST\t7\t100\t3"), user);
@@ -121,13 +121,19 @@ fn exchanges_of_several_steps() {
     assert_eq!(client.ask(&format!("CONT\t2\t{}", base64(b"secret"))), "OK\t2\tuser=alice");
     let login = format!("AUTH\t3\tlogin\tservice=imap\tresp={}", base64(b"alice"));
     assert_eq!(client.ask(&login), format!("CONT\t3\t{}", base64(b"Password:")));
-    assert_eq!(client.ask(&format!("CONT\t3\t{}", base64(b"wrong"))), "FAIL\t3\tuser=alice");
+    assert_eq!(
+        client.ask(&format!("CONT\t3\t{}", base64(b"wrong"))),
+        "FAIL\t3\tuser=alice\twhy=password mismatch"
+    );
     assert_eq!(
         client.ask("AUTH\t4\tPLAIN\tservice=imap\tresp=no base64"),
         "FAIL\t4\treason=Invalid response to a challenge\tcode=invalid_base64"
     );
     let other = format!("AUTH\t5\tPLAIN\tservice=imap\tresp={}", base64(b"bob\0alice\0secret"));
-    assert_eq!(client.ask(&other), "FAIL\t5\tuser=alice\tauthz\tcode=authz_fail");
+    assert_eq!(
+        client.ask(&other),
+        "FAIL\t5\tuser=alice\tauthz\tcode=authz_fail\twhy=not allowed to act for another user"
+    );
     // One that nobody knows any more is no offence.
     client.say("CONT\t5\tAAAA");
     client.say("CANCEL\t6");
@@ -164,18 +170,102 @@ fn a_failure_is_told_late_and_holds_up_nobody() {
     let mut auth = Auth::with_users(USERS, &[("AUTH_FAILURE_DELAY", "1")]);
     let (mut client, mut other) = (auth.client(100), auth.client(101));
     let began = Instant::now();
-    client.say(&plain(1, "alice", "wrong"));
-    client.say(&plain(2, "nobody", "wrong"));
-    client.say(&plain(3, "bob", "wrong"));
-    client.say(&plain(4, "alice", "secret"));
+    client.say(&plain_from(1, 1, "alice", "wrong"));
+    client.say(&plain_from(2, 2, "nobody", "wrong"));
+    client.say(&plain_from(3, 3, "bob", "wrong"));
+    client.say(&plain_from(4, 4, "alice", "secret"));
     assert_eq!(other.plain(1, "bob", "secret"), "OK\t1\tuser=bob");
     assert_eq!(client.hear(), "OK\t4\tuser=alice");
     assert!(began.elapsed() < Duration::from_secs(1));
     let mut failures = [client.hear(), client.hear(), client.hear()];
     let took = began.elapsed();
     failures.sort_unstable();
-    assert_eq!(failures, ["FAIL\t1\tuser=alice", "FAIL\t2\tuser=nobody", "FAIL\t3\tuser=bob"]);
+    assert_eq!(
+        failures,
+        [
+            "FAIL\t1\tuser=alice\twhy=password mismatch",
+            "FAIL\t2\tuser=nobody\twhy=unknown user",
+            "FAIL\t3\tuser=bob\twhy=password mismatch"
+        ]
+    );
     assert!(took >= Duration::from_secs(1), "{took:?}");
+}
+
+/// [auth-penalty-success]
+#[test]
+fn a_right_password_waits_where_somebody_has_guessed_and_nowhere_else() {
+    let mut auth = Auth::with_users(USERS, &[("AUTH_FAILURE_DELAY", "3600")]);
+    let mut client = auth.client(100);
+    for id in 1..=2 {
+        client.say(&plain_from(id, 1, "alice", &format!("wrong{id}")));
+    }
+    client.say(&plain_from(3, 1, "erin", "secret"));
+    client.say(&plain_from(4, 2, "alice", "secret"));
+    assert_eq!(client.ask(&plain_from(5, 2, "erin", "secret")), "OK\t5\tuser=erin");
+    // What waits has not succeeded.
+    assert_eq!(auth.master().ask("REQUEST\t1\t100\t3"), "FAIL\t1\tno such authentication");
+    let failed = |user: &str| FromAuth::Failed { user: user.to_owned(), remote: Some([192, 0, 2, 1].into()) };
+    assert_eq!([auth.heard(), auth.heard()], [failed("alice"), failed("alice")]);
+    let succeeded = |user: &str, host| FromAuth::Succeeded {
+        user: user.to_owned(),
+        remote: Some([192, 0, 2, host].into()),
+    };
+    assert_eq!(auth.heard(), succeeded("erin", 1));
+    assert_eq!(auth.heard(), succeeded("alice", 2));
+}
+
+/// [auth-control-penalty]
+#[test]
+fn what_an_auth_before_has_found_out_counts() {
+    let mut auth = Auth::with_users(USERS, &[("AUTH_FAILURE_DELAY", "3600")]);
+    let bad = Some([192, 0, 2, 1].into());
+    let home = Some([192, 0, 2, 2].into());
+    let alice = Some("alice".to_owned());
+    for (user, remote, failures) in
+        [(None, bad, Some(9)), (alice.clone(), None, Some(9)), (alice.clone(), home, None)]
+    {
+        auth.tell(&ToAuth::Penalty { user, remote, failures, age: 1 }, None);
+    }
+    let mut client = auth.client(100);
+    client.say(&plain_from(1, 1, "erin", "secret"));
+    client.say(&plain_from(2, 3, "alice", "secret"));
+    assert_eq!(client.ask(&plain_from(3, 2, "alice", "secret")), "OK\t3\tuser=alice");
+    assert_eq!(client.ask(&plain_from(4, 2, "erin", "secret")), "OK\t4\tuser=erin");
+}
+
+/// [auth-attempts]
+#[test]
+fn too_many_attempts_are_not_looked_at() {
+    let mut auth = Auth::with_users(
+        USERS,
+        &[("AUTH_MAX_ATTEMPTS_PER_MINUTE", "2"), ("LOGIN_TRUSTED_NETWORKS", "192.0.2.9")],
+    );
+    let mut client = auth.client(100);
+    for id in 1..=2 {
+        let answer = client.ask(&plain_from(id, 1, "alice", "wrong"));
+        assert_eq!(answer, format!("FAIL\t{id}\tuser=alice\twhy=password mismatch"));
+    }
+    assert_eq!(
+        client.ask(&plain_from(3, 1, "alice", "secret")),
+        "FAIL\t3\tuser=alice\ttemp\tcode=temp_fail\treason=Too many login attempts, try again later.\t\
+         why=too many attempts"
+    );
+    for id in 4..20 {
+        assert_eq!(client.ask(&plain_from(id, 2, "bob", "secret")), format!("OK\t{id}\tuser=bob"));
+        client.ask(&plain_from(id + 100, 9, "bob", "wrong"));
+    }
+}
+
+/// [auth-why]
+#[test]
+fn why_it_has_failed_is_not_told_to_those_who_come_by_themselves() {
+    let mut auth = Auth::with_users(USERS, &[]);
+    let path = auth.path("socket");
+    auth.listen(&path);
+    let mut client = Peer::new(UnixStream::connect(&path).unwrap());
+    client.greet(std::process::id());
+    assert_eq!(client.plain(1, "alice", "wrong"), "FAIL\t1\tuser=alice");
+    assert_eq!(client.plain(2, "nobody", "wrong"), "FAIL\t2\tuser=nobody");
 }
 
 /// [auth-fail-temporary]
@@ -184,8 +274,11 @@ fn what_is_the_administrators_fault_fails_for_now() {
     let mut auth = Auth::with_users(USERS, &[]);
     let (mut client, mut master) = (auth.client(100), auth.master());
     assert_eq!(client.plain(1, "dave", "secret"), "FAIL\t1\tuser=dave\ttemp\tcode=temp_fail");
-    assert_eq!(client.plain(2, "carol", "secret"), "FAIL\t2\tuser=carol");
-    assert_eq!(client.plain(3, "gone", "*"), "FAIL\t3\tuser=gone");
+    assert_eq!(
+        client.plain(2, "carol", "secret"),
+        "FAIL\t2\tuser=carol\twhy=not from an address in allow_nets"
+    );
+    assert_eq!(client.plain(3, "gone", "*"), "FAIL\t3\tuser=gone\twhy=the account has no usable password");
     assert_eq!(client.plain(4, "erin", "secret"), "OK\t4\tuser=erin");
     assert_eq!(master.ask("REQUEST\t1\t100\t4"), "FAIL\t1\tinternal failure; see the server's log");
     assert_eq!(client.plain(5, "frank", "secret"), "OK\t5\tuser=frank\tnologin\treason=tab%here");
@@ -226,7 +319,10 @@ fn a_changed_file_counts_at_once() {
     for (id, password) in (2..20).zip(["one", "two", "three"].iter().cycle()) {
         fs::write(auth.path("users"), format!("alice:{password}:1:1::/::\n")).unwrap();
         assert_eq!(client.plain(id, "alice", password), format!("OK\t{id}\tuser=alice"));
-        assert_eq!(client.plain(id + 100, "alice", "secret"), format!("FAIL\t{}\tuser=alice", id + 100));
+        assert_eq!(
+            client.plain(id + 100, "alice", "secret"),
+            format!("FAIL\t{}\tuser=alice\twhy=password mismatch", id + 100)
+        );
     }
 }
 
@@ -261,7 +357,7 @@ fn several_databases_are_asked_in_their_order() {
         master.ask("REQUEST\t3\t100\t3"),
         "USER\t3\tcarol_x\tuid=500\tgid=501\thome=/home/c/carol_x\tmail=/home/c/carol_x/m"
     );
-    assert_eq!(client.plain(4, "carol", "four"), "FAIL\t4\tuser=carol");
+    assert_eq!(client.plain(4, "carol", "four"), "FAIL\t4\tuser=carol\twhy=password mismatch");
 }
 
 /// [auth-control-listen] [auth-cpid-not-believed]
@@ -297,7 +393,7 @@ fn what_was_begun_is_finished_after_the_master_has_let_go() {
     // Both sides have read all of that before the master lets go.
     assert_eq!(client.ask("AUTH\t3\tLOGIN\tservice=imap"), format!("CONT\t3\t{}", base64(b"Username:")));
     auth.let_go();
-    assert_eq!(client.hear(), "FAIL\t2\tuser=alice");
+    assert_eq!(client.hear(), "FAIL\t2\tuser=alice\twhy=password mismatch");
     assert_eq!(client.plain(4, "alice", "secret"), "FAIL\t4\ttemp\tcode=temp_fail");
     client.say("CANCEL\t3");
     assert!(master.ask("REQUEST\t1\t100\t1").starts_with("USER\t1\talice\t"));

@@ -13,6 +13,7 @@ use protocol::Secret;
 use protocol::sasl::{self, Credentials};
 use wire::Protocol;
 use wire::auth::{Line, VERSION};
+use wire::login::Refusal;
 
 use crate::client::ClientKey;
 use crate::conversation::{Attempt, Method, Verdict};
@@ -102,7 +103,7 @@ impl Auth {
         if self.link.as_ref().is_some_and(|(link, _)| !link.has_room()) {
             return Err(Verdict::Temporary);
         }
-        let failed = || Verdict::Failed { reason: None };
+        let failed = || Verdict::Failed { reason: None, why: Some("no user name".to_owned()) };
         let Credentials { authorization, user, password } = &attempt.credentials;
         let (first, second) = match self.method {
             Method::Plain => (attempt.credentials.to_plain().map_err(|_| failed())?, None),
@@ -237,11 +238,15 @@ fn secret_line(line: &Line, secret: &Secret) -> Secret {
 }
 
 fn verdict_of(failure: &Line) -> Verdict {
+    let text = |field| failure.get(field).map(|text| String::from_utf8_lossy(text).into_owned());
+    let reason = text("reason");
     if failure.get("temp").is_some() || failure.get("code") == Some(b"temp_fail") {
-        return Verdict::Temporary;
+        return match reason {
+            Some(text) => Verdict::Refused { code: Refusal::Unavailable, text },
+            None => Verdict::Temporary,
+        };
     }
-    let reason = failure.get("reason").map(|reason| String::from_utf8_lossy(reason).into_owned());
-    Verdict::Failed { reason }
+    Verdict::Failed { reason, why: text("why") }
 }
 
 /// A word of a later version of the protocol may be passed over; what is no word, may not.

@@ -77,6 +77,8 @@ pub(crate) enum Verdict {
     Failed {
         /// What the client is told instead of the usual text.
         reason: Option<String>,
+        /// Which of the two, and why: for the log only.
+        why: Option<String>,
     },
     /// It could not be found out.
     Temporary,
@@ -92,7 +94,7 @@ impl Verdict {
     /// For the client, whatever its language.
     pub(crate) fn text(&self) -> &str {
         match self {
-            Self::Failed { reason: Some(text) } | Self::Refused { text, .. } if !text.is_empty() => text,
+            Self::Failed { reason: Some(text), .. } | Self::Refused { text, .. } if !text.is_empty() => text,
             Self::Failed { .. } => "Authentication failed.",
             Self::Temporary => "Temporary authentication failure.",
             Self::Refused { .. } => "The server cannot take you now.",
@@ -111,6 +113,8 @@ pub(crate) enum Departure {
     Inactivity,
     /// Others came, and it was the oldest.
     Displaced,
+    /// Others are there from its address.
+    Crowded,
     BadCommands,
     FailedLogins,
     ShuttingDown,
@@ -125,6 +129,7 @@ impl Departure {
             Self::HungUp | Self::Quit => "Logging out.",
             Self::Inactivity => "Disconnected for inactivity.",
             Self::Displaced => "Too many connections, try again later.",
+            Self::Crowded => "Too many connections from your address.",
             Self::BadCommands => "Too many invalid commands.",
             Self::FailedLogins => "Too many failed logins.",
             Self::ShuttingDown => "Server shutting down.",
@@ -139,6 +144,7 @@ impl Departure {
             Self::Quit => ": Logged out",
             Self::Inactivity => ": Inactivity",
             Self::Displaced => ": Too many connections",
+            Self::Crowded => ": Too many connections from this address",
             Self::BadCommands => ": Too many invalid commands",
             Self::FailedLogins => ": Too many failed logins",
             Self::ShuttingDown => ": Shutting down",

@@ -94,7 +94,7 @@ impl Source {
             Self::Auth => 1,
             Self::Signals => 2,
             Self::Listener(number) => FIRST_LISTENER + number,
-            Self::Client(key) => key.data().as_ffi() as usize,
+            Self::Client(key) => number(key) as usize,
         }
     }
 
@@ -107,6 +107,11 @@ impl Source {
             other => Self::Client(KeyData::from_ffi(other as u64).into()),
         }
     }
+}
+
+/// What a client is called where numbers are needed: the loop's key, and what the master knows it by.
+fn number(key: ClientKey) -> u64 {
+    key.data().as_ffi()
 }
 
 impl Login {
@@ -261,6 +266,7 @@ impl Login {
                 ToLogin::Greet(id) => self.greet(id, now),
                 ToLogin::Refused { id, code, text } => self.refused(id, code, text, now),
                 ToLogin::Retire => self.close_door(),
+                ToLogin::Close { id, code } => self.close(id, code, now),
             }
         }
         Ok(())

@@ -154,7 +154,11 @@ impl Conversation for Pop3 {
     }
 
     fn bye(&self, why: Departure, out: &mut Vec<u8>) {
-        pop3::err(out, why.text());
+        let code = match why {
+            Departure::Displaced | Departure::Crowded => "[SYS/TEMP] ",
+            _ => "",
+        };
+        pop3::err(out, &format!("{code}{}", why.text()));
     }
 
     fn tag(&self) -> &str {

@@ -243,11 +243,18 @@ impl Master {
         };
         let started = self.offer(key).and_then(|offer| self.start_private_worker(offer, Answers::Login));
         let Some(admission) = self.take_admission(key) else { return };
+        self.no_stranger(login, &admission.request);
         if let (Err(why), Stage::Reserved(reserved)) = (started, admission.stage) {
             let protocol = admission.request.protocol;
             error!("{protocol}: {}: {why}; the client is cut off", reserved.person.user);
             self.ledger.close(reserved.id);
             self.children.failed(Role::Mail(protocol), Instant::now());
+        }
+    }
+
+    fn no_stranger(&mut self, login: LoginKey, request: &Request) {
+        if let Some(id) = request.stranger {
+            self.strangers.leave((login, id));
         }
     }
 
@@ -264,6 +271,7 @@ impl Master {
         if let Some(admission) = self.take_admission(key)
             && let Some(login) = admission.login
         {
+            self.no_stranger(login, &admission.request);
             self.tell_login(login, &ToLogin::Accepted(admission.request.id));
         }
     }

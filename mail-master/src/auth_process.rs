@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Instant, SystemTime};
 
+use ::strangers::{Penalties, Rules};
 use envdump::Environment;
 use fdpass::Channel;
 use ioloop::Ready;
@@ -15,7 +16,7 @@ use log::{error, warn};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use slotmap::new_key_type;
-use wire::auth::{self, Line, ToAuth};
+use wire::auth::{self, FromAuth, Line, ToAuth};
 
 use crate::admission::AdmissionKey;
 use crate::children::Role;
@@ -106,6 +107,7 @@ impl Master {
         let mut link =
             self.new_link(ours, auth::assembler(), auth::version_line()).map_err(io::Error::other)?;
         link.send(ToAuth::Master.to_bytes(), Some(answering.into()), &self.io).map_err(io::Error::other)?;
+        link.send(told(&self.penalties, Instant::now()), None, &self.io).map_err(io::Error::other)?;
         let mut lines = self.new_lines(asking).map_err(io::Error::other)?;
         lines.queue(Line::new("VERSION").with("1").with("1").to_bytes(), None);
         lines.flush(&self.io).map_err(io::Error::other)?;
@@ -136,11 +138,15 @@ impl Master {
         }
     }
 
-    /// Its link says nothing that matters here, but it ends.
+    /// It tells of failures and successes, or its link ends.
     pub(crate) fn on_auth_link(&mut self, key: AuthKey, ready: Ready) {
         let Some(auth) = self.auths.get_mut(key) else { return };
         let open = auth.link.proceed(ready, &self.io).and_then(|open| {
-            while auth.link.next()?.is_some() {}
+            while let Some(record) = auth.link.next()? {
+                if let Some(message) = FromAuth::parse(&record)? {
+                    keep(&mut self.penalties, &message, Instant::now());
+                }
+            }
             Ok(open)
         });
         match open {
@@ -271,6 +277,34 @@ impl Master {
             self.forget_auth(key);
         }
     }
+}
+
+/// Keeps what an auth tells of for the next one. What is trusted and what counts is said by its settings.
+fn keep(penalties: &mut Penalties, message: &FromAuth, now: Instant) {
+    match message {
+        FromAuth::Failed { user, remote } => {
+            penalties.failed(user, *remote, None, &Rules::default(), now);
+        }
+        FromAuth::Succeeded { user, remote } => {
+            penalties.succeeded(user, *remote, now);
+        }
+    }
+}
+
+/// What a new auth is told of what those before it have told of: the newest, as much as fits well into a link.
+fn told(penalties: &Penalties, now: Instant) -> Vec<u8> {
+    let mut all: Vec<_> = penalties.all(now).collect();
+    all.sort_by_key(|it| it.age);
+    let mut lines = Vec::new();
+    for it in all {
+        let (user, remote, failures) = (it.user, it.address, it.failures);
+        let line = ToAuth::Penalty { user, remote, failures, age: it.age.as_secs() }.to_bytes();
+        if lines.len() + line.len() > Channel::FULL / 2 {
+            break;
+        }
+        lines.extend(line);
+    }
+    lines
 }
 
 /// Log lines a second of a process that answers for everybody.

@@ -4,6 +4,7 @@
 //! worker is told to serve it, and closed once. Nothing here does I/O; what a limit or a list needs is asked here.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::rc::Rc;
@@ -25,8 +26,13 @@ pub(crate) struct Group {
 /// Whether the limit applies to an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Counting {
-    /// It counts, and is refused from this many on; 0 is no limit.
-    Limit(u32),
+    /// It counts, and is refused where there are this many; 0 is no limit.
+    Limited {
+        /// Of the user from the address.
+        per_address: u32,
+        /// Of the user, from everywhere.
+        per_user: u32,
+    },
     /// A master user's login: it neither counts nor is refused.
     Exempt,
 }
@@ -50,39 +56,69 @@ pub(crate) struct Entry {
     counted: bool,
 }
 
-/// There are this many already.
+/// A limit is reached.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
-pub(crate) struct Exceeded(pub(crate) u32);
+pub(crate) struct Exceeded {
+    pub(crate) limit: Limit,
+    /// There are this many already.
+    pub(crate) count: u32,
+}
+
+/// What may not be more than so many.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(crate) enum Limit {
+    /// A user's clients from one address.
+    FromAddress(u32),
+    /// A user's clients.
+    OfUser(u32),
+    /// All clients.
+    InAll(u32),
+}
+
+impl Limit {
+    /// Whether there may be one more; 0 is no limit.
+    fn allows_more_than(self, count: u32) -> Result<(), Exceeded> {
+        let (Self::FromAddress(most) | Self::OfUser(most) | Self::InAll(most)) = self;
+        if most > 0 && count >= most { Err(Exceeded { limit: self, count }) } else { Ok(()) }
+    }
+}
 
 /// See above.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     entries: HashMap<ConnectionId, Entry>,
     counts: HashMap<Rc<Group>, u32>,
+    users: HashMap<(Protocol, String), u32>,
     workers: SecondaryMap<WorkerKey, BTreeSet<ConnectionId>>,
     last_id: u32,
 }
 
 impl Ledger {
-    /// Reserves a place for a client of `group`, under an id that nobody has.
+    /// Reserves a place for a client of `group`, under an id that nobody has, where there are less than `in_all`.
     pub(crate) fn reserve(
         &mut self,
         group: Group,
         counting: Counting,
+        in_all: u32,
         now: SystemTime,
     ) -> Result<ConnectionId, Exceeded> {
         let (group, count) = match self.counts.get_key_value(&group) {
             Some((known, &count)) => (known.clone(), count),
             None => (Rc::new(group), 0),
         };
+        Limit::InAll(in_all).allows_more_than(u32::try_from(self.entries.len()).unwrap_or(u32::MAX))?;
         let counted = match counting {
-            Counting::Limit(limit) if limit > 0 && count >= limit => return Err(Exceeded(count)),
-            Counting::Limit(_) => true,
+            Counting::Limited { per_address, per_user } => {
+                Limit::FromAddress(per_address).allows_more_than(count)?;
+                let user = (group.protocol, group.user.clone());
+                let of_user = self.users.get(&user).copied().unwrap_or(0);
+                Limit::OfUser(per_user).allows_more_than(of_user)?;
+                self.users.insert(user, of_user + 1);
+                self.counts.insert(group.clone(), count + 1);
+                true
+            }
             Counting::Exempt => false,
         };
-        if counted {
-            self.counts.insert(group.clone(), count + 1);
-        }
         let id = self.free_id();
         self.entries.insert(id, Entry { group, stage: Stage::Reserved, worker: None, since: now, counted });
         Ok(id)
@@ -133,13 +169,10 @@ impl Ledger {
     pub(crate) fn close(&mut self, id: ConnectionId) -> Option<Entry> {
         let entry = self.entries.remove(&id)?;
         self.leave(id, entry.worker);
-        if entry.counted
-            && let Some(count) = self.counts.get_mut(&entry.group)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(&entry.group);
-            }
+        if entry.counted {
+            let user = (entry.group.protocol, entry.group.user.clone());
+            count_down(&mut self.users, &user);
+            count_down(&mut self.counts, &entry.group);
         }
         Some(entry)
     }
@@ -177,6 +210,15 @@ impl Ledger {
     }
 }
 
+fn count_down<K: Eq + Hash>(counts: &mut HashMap<K, u32>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,8 +229,10 @@ mod tests {
         Group { protocol: Protocol::Imap, user: format!("u{user}"), address: [127, 0, 0, 1].into() }
     }
 
+    const LIMITS: Counting = Counting::Limited { per_address: 2, per_user: 0 };
+
     fn reserve(ledger: &mut Ledger, user: u8) -> Result<ConnectionId, Exceeded> {
-        ledger.reserve(group(user), Counting::Limit(2), SystemTime::UNIX_EPOCH)
+        ledger.reserve(group(user), LIMITS, 0, SystemTime::UNIX_EPOCH)
     }
 
     #[test]
@@ -196,7 +240,7 @@ mod tests {
         let mut ledger = Ledger::default();
         let first = reserve(&mut ledger, 1).unwrap();
         reserve(&mut ledger, 1).unwrap();
-        assert_eq!(reserve(&mut ledger, 1), Err(Exceeded(2)));
+        assert_eq!(reserve(&mut ledger, 1), Err(Exceeded { limit: Limit::FromAddress(2), count: 2 }));
         assert!(reserve(&mut ledger, 2).is_ok());
         ledger.close(first).unwrap();
         assert!(reserve(&mut ledger, 1).is_ok());
@@ -208,7 +252,7 @@ mod tests {
         let id = reserve(&mut ledger, 1).unwrap();
         assert!(ledger.close(id).is_some());
         assert!(ledger.close(id).is_none());
-        assert_eq!((ledger.len(), ledger.counts.len()), (0, 0));
+        assert_eq!((ledger.len(), ledger.counts.len(), ledger.users.len()), (0, 0, 0));
     }
 
     #[test]
@@ -217,20 +261,46 @@ mod tests {
         for protocol in Protocol::ALL {
             for address in [IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2])] {
                 let group = Group { protocol, user: "u".to_owned(), address };
-                ledger.reserve(group, Counting::Limit(1), SystemTime::UNIX_EPOCH).unwrap();
+                let counting = Counting::Limited { per_address: 1, per_user: 2 };
+                ledger.reserve(group, counting, 0, SystemTime::UNIX_EPOCH).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn all_together_have_a_limit() {
+        let mut ledger = Ledger::default();
+        let mut reserve = |user| ledger.reserve(group(user), Counting::Exempt, 2, SystemTime::UNIX_EPOCH);
+        assert!(reserve(1).is_ok() && reserve(2).is_ok());
+        assert_eq!(reserve(3), Err(Exceeded { limit: Limit::InAll(2), count: 2 }));
+    }
+
+    #[test]
+    fn a_user_has_a_limit_over_all_addresses() {
+        let mut ledger = Ledger::default();
+        let mut reserve = |host| {
+            let group =
+                Group { protocol: Protocol::Imap, user: "u".to_owned(), address: [192, 0, 2, host].into() };
+            let counting = Counting::Limited { per_address: 0, per_user: 2 };
+            ledger.reserve(group, counting, 0, SystemTime::UNIX_EPOCH)
+        };
+        let first = reserve(1).unwrap();
+        reserve(2).unwrap();
+        assert_eq!(reserve(3), Err(Exceeded { limit: Limit::OfUser(2), count: 2 }));
+        ledger.close(first).unwrap();
+        assert!(ledger.reserve(group(1), LIMITS, 0, SystemTime::UNIX_EPOCH).is_ok());
+        assert_eq!(ledger.users.len(), 2);
     }
 
     #[test]
     fn a_master_user_neither_counts_nor_is_refused() {
         let mut ledger = Ledger::default();
         for _ in 0..3 {
-            ledger.reserve(group(1), Counting::Exempt, SystemTime::UNIX_EPOCH).unwrap();
+            ledger.reserve(group(1), Counting::Exempt, 0, SystemTime::UNIX_EPOCH).unwrap();
         }
         reserve(&mut ledger, 1).unwrap();
         reserve(&mut ledger, 1).unwrap();
-        assert!(ledger.reserve(group(1), Counting::Exempt, SystemTime::UNIX_EPOCH).is_ok());
+        assert!(ledger.reserve(group(1), Counting::Exempt, 0, SystemTime::UNIX_EPOCH).is_ok());
     }
 
     #[test]

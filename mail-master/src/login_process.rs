@@ -170,6 +170,8 @@ impl Master {
                     }
                     _ => self.keep_auth(),
                 },
+                Some(FromLogin::Stranger { id, remote }) => self.stranger_came(key, id, remote),
+                Some(FromLogin::Left(id)) => self.strangers.leave((key, id)),
                 Some(FromLogin::Clients(count)) => {
                     login.clients = count;
                     self.keep_logins();
@@ -239,6 +241,7 @@ impl Master {
     fn forget_login(&mut self, key: LoginKey) {
         let Some(login) = self.logins.remove(key) else { return };
         self.close_link(login.link);
+        self.strangers.forget_login(key);
         self.login_gone(key);
         self.stop_unused_auths();
     }

@@ -35,6 +35,7 @@ mod quarantine;
 mod reload;
 mod shutdown;
 mod spawn;
+mod strangers;
 mod views;
 
 use config::{Config, Host, LogTo, Shown};

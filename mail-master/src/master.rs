@@ -12,6 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
+use ::strangers::Penalties;
 use fdpass::Channel;
 use ioloop::{Interest, Loop, Ready, Signals, TimerId, Timers};
 use log::{error, warn};
@@ -35,6 +36,7 @@ use crate::quarantine::Quarantine;
 use crate::reload::Reload;
 use crate::shutdown::Shutdown;
 use crate::spawn;
+use crate::strangers::Strangers;
 
 new_key_type! {
     /// Names what the loop watches: never given out twice, so that a late event meets nobody else.
@@ -102,6 +104,9 @@ pub(crate) struct Master {
     pub(crate) ledger: Ledger,
     pub(crate) quarantine: Quarantine,
     pub(crate) login_delay: LoginDelay,
+    pub(crate) strangers: Strangers,
+    /// Whose answers auth holds back: kept for the next auth.
+    pub(crate) penalties: Penalties,
     pub(crate) admissions: SlotMap<AdmissionKey, Admission>,
     pub(crate) admitted_as: HashMap<ConnectionId, AdmissionKey>,
     pub(crate) control: Control,
@@ -147,6 +152,8 @@ impl Master {
             ledger: Ledger::default(),
             quarantine: Quarantine::default(),
             login_delay: LoginDelay::default(),
+            strangers: Strangers::default(),
+            penalties: Penalties::default(),
             admissions: SlotMap::with_key(),
             admitted_as: HashMap::new(),
             control: Control::default(),

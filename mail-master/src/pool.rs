@@ -253,7 +253,14 @@ mod tests {
             for _ in 0..clients {
                 let group =
                     Group { protocol: Protocol::Imap, user: "u".to_owned(), address: [127, 0, 0, 1].into() };
-                let id = ledger.reserve(group, Counting::Limit(0), SystemTime::UNIX_EPOCH).unwrap();
+                let id = ledger
+                    .reserve(
+                        group,
+                        Counting::Limited { per_address: 0, per_user: 0 },
+                        0,
+                        SystemTime::UNIX_EPOCH,
+                    )
+                    .unwrap();
                 ledger.assign(id, key);
             }
             key

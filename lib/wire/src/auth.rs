@@ -3,6 +3,8 @@
 //! The authentication protocol has an escape of its own: byte 1 introduces `1`, `t`, `n`, `r` or `0` for byte 1,
 //! TAB, LF, CR and NUL. Its fields are positional first, then `key=value` or bare words.
 
+use std::net::IpAddr;
+
 use crate::{Assembler, Bad, Record};
 
 /// The version of the authentication protocol that is spoken here; the major one must agree.
@@ -13,7 +15,7 @@ pub const NAME: &str = "mail-authctl";
 /// The version that both must share.
 pub const MAJOR: u32 = 1;
 /// What may differ.
-pub const MINOR: u32 = 0;
+pub const MINOR: u32 = 1;
 
 /// One line of the authentication protocol: its fields, unescaped.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -114,7 +116,7 @@ fn unescape(field: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What the master says to `mail-auth`, each of the first two with a descriptor on the first byte.
+/// What the master says to `mail-auth`, each of the first three with a descriptor on the first byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToAuth {
     /// A connection at whose other end is that login process.
@@ -131,6 +133,67 @@ pub enum ToAuth {
         /// Who it was.
         pid: u32,
     },
+    /// What an auth before has found out.
+    Penalty {
+        /// Whose name; none: of the address alone.
+        user: Option<String>,
+        /// Which address; none: of the name alone.
+        remote: Option<IpAddr>,
+        /// How many failures; none: the user has got in from there.
+        failures: Option<u32>,
+        /// How many seconds ago.
+        age: u64,
+    },
+}
+
+/// What `mail-auth` says to the master.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromAuth {
+    /// Somebody has given a wrong password, or a name that is nobody's.
+    Failed {
+        /// The name.
+        user: String,
+        /// Where from; none if there is no address.
+        remote: Option<IpAddr>,
+    },
+    /// A user has got in, from where he was not known or had failed.
+    Succeeded {
+        /// His name.
+        user: String,
+        /// Where from.
+        remote: Option<IpAddr>,
+    },
+}
+
+impl FromAuth {
+    /// The bytes that say it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let (word, user, remote) = match self {
+            Self::Failed { user, remote } => ("failed", user, remote),
+            Self::Succeeded { user, remote } => ("succeeded", user, remote),
+        };
+        with_optional(Record::new(word).with("user", user), "rip", *remote).to_bytes()
+    }
+
+    /// What a record says; none for a word that is not known here.
+    ///
+    /// # Errors
+    /// [`Bad`] for a known word that lacks what it needs.
+    pub fn parse(record: &Record) -> Result<Option<Self>, Bad> {
+        let user = || record.text("user").map(str::to_owned);
+        Ok(Some(match record.word() {
+            "failed" => Self::Failed { user: user()?, remote: record.optional("rip")? },
+            "succeeded" => Self::Succeeded { user: user()?, remote: record.optional("rip")? },
+            _ => return Ok(None),
+        }))
+    }
+}
+
+fn with_optional(record: Record, field: &'static str, value: Option<impl ToString>) -> Record {
+    match value {
+        Some(value) => record.with_text(field, value.to_string()),
+        None => record,
+    }
 }
 
 impl ToAuth {
@@ -141,6 +204,11 @@ impl ToAuth {
             Self::Master => Record::new("master"),
             Self::Listen => Record::new("listen"),
             Self::Gone { pid } => Record::new("gone").with_text("pid", pid),
+            Self::Penalty { user, remote, failures, age } => {
+                let record = with_optional(Record::new("penalty"), "user", user.as_ref());
+                let record = with_optional(record, "rip", *remote);
+                with_optional(record, "failures", *failures).with_text("age", age)
+            }
         }
         .to_bytes()
     }
@@ -155,13 +223,19 @@ impl ToAuth {
             "master" => Self::Master,
             "listen" => Self::Listen,
             "gone" => Self::Gone { pid: record.value("pid")? },
+            "penalty" => Self::Penalty {
+                user: record.optional("user")?,
+                remote: record.optional("rip")?,
+                failures: record.optional("failures")?,
+                age: record.value("age")?,
+            },
             _ => return Ok(None),
         }))
     }
 
     /// Whether a descriptor rides on its first byte.
     pub fn carries_descriptor(&self) -> bool {
-        !matches!(self, Self::Gone { .. })
+        !matches!(self, Self::Gone { .. } | Self::Penalty { .. })
     }
 }
 
@@ -189,14 +263,33 @@ mod tests {
         assert_eq!(line.get("none"), None);
     }
 
+    fn record(bytes: &[u8]) -> Record {
+        let mut assembler = assembler();
+        assembler.push(version_line().strip_suffix(b"\n").unwrap()).unwrap();
+        assembler.push(bytes.strip_suffix(b"\n").unwrap()).unwrap().unwrap()
+    }
+
     #[test]
     fn control_there_and_back() {
-        for message in [ToAuth::Client { pid: 7 }, ToAuth::Master, ToAuth::Listen, ToAuth::Gone { pid: 8 }] {
-            let mut assembler = assembler();
-            assembler.push(version_line().strip_suffix(b"\n").unwrap()).unwrap();
-            let bytes = message.to_bytes();
-            let record = assembler.push(bytes.strip_suffix(b"\n").unwrap()).unwrap().unwrap();
-            assert_eq!(ToAuth::parse(&record), Ok(Some(message)));
+        let remote = Some([192, 0, 2, 1].into());
+        let user = || "a\tb".to_owned();
+        for message in [
+            ToAuth::Client { pid: 7 },
+            ToAuth::Master,
+            ToAuth::Listen,
+            ToAuth::Gone { pid: 8 },
+            ToAuth::Penalty { user: Some(user()), remote, failures: None, age: 1 },
+            ToAuth::Penalty { user: Some(user()), remote: None, failures: Some(2), age: 0 },
+            ToAuth::Penalty { user: None, remote, failures: Some(3), age: 9 },
+        ] {
+            assert_eq!(ToAuth::parse(&record(&message.to_bytes())), Ok(Some(message)));
+        }
+        for message in [
+            FromAuth::Failed { user: user(), remote },
+            FromAuth::Failed { user: String::new(), remote: None },
+            FromAuth::Succeeded { user: user(), remote },
+        ] {
+            assert_eq!(FromAuth::parse(&record(&message.to_bytes())), Ok(Some(message)));
         }
     }
 

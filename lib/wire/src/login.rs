@@ -9,7 +9,7 @@ pub const NAME: &str = "mail-login";
 /// The version that both must share.
 pub const MAJOR: u32 = 1;
 /// What may differ.
-pub const MINOR: u32 = 1;
+pub const MINOR: u32 = 2;
 
 /// What a login says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,15 @@ pub enum FromLogin {
     Clients(u32),
     /// It has no link to auth any more, and needs another.
     AuthLost,
+    /// A client has come.
+    Stranger {
+        /// The login's number for it, never used twice on a link.
+        id: u64,
+        /// Where it comes from.
+        remote: IpAddr,
+    },
+    /// That client has gone without having been handed over.
+    Left(u64),
 }
 
 /// A client that is to be handed over.
@@ -41,6 +50,8 @@ pub struct Request {
     pub tag: String,
     /// Whether nobody could listen in.
     pub secured: bool,
+    /// The number that it was told of by when it came.
+    pub stranger: Option<u64>,
 }
 
 /// What the master says.
@@ -64,6 +75,22 @@ pub enum ToLogin {
     },
     /// Listen no more, serve on those that you have, exit when none is left.
     Retire,
+    /// Send that client away, unless it has logged in.
+    Close {
+        /// Its number.
+        id: u64,
+        /// Why.
+        code: TooMany,
+    },
+}
+
+/// What there are too many of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TooMany {
+    /// Clients from its address that have not logged in.
+    FromAddress,
+    /// Such clients in all.
+    InAll,
 }
 
 /// Kinds of refusal, which the protocols spell differently.
@@ -101,11 +128,19 @@ impl FromLogin {
                     .with_text("rip", request.remote.0)
                     .with_text("rport", request.remote.1)
                     .with("tag", &request.tag);
-                if request.secured { record.with("secured", "yes") } else { record }
+                let record = if request.secured { record.with("secured", "yes") } else { record };
+                match request.stranger {
+                    Some(id) => record.with_text("stranger", id),
+                    None => record,
+                }
             }
             Self::Greeted(id) => Record::new("greeted").with_text("id", id),
             Self::Clients(count) => Record::new("clients").with_text("count", count),
             Self::AuthLost => Record::new("auth-lost"),
+            Self::Stranger { id, remote } => {
+                Record::new("stranger").with_text("id", id).with_text("rip", remote)
+            }
+            Self::Left(id) => Record::new("left").with_text("id", id),
         }
         .to_bytes()
     }
@@ -124,10 +159,16 @@ impl FromLogin {
                 remote: (record.value("rip")?, record.value("rport")?),
                 tag: record.text("tag")?.to_owned(),
                 secured: record.get("secured").is_some(),
+                stranger: match record.get("stranger") {
+                    Some(_) => Some(record.value("stranger")?),
+                    None => None,
+                },
             }),
             "greeted" => Self::Greeted(record.value("id")?),
             "clients" => Self::Clients(record.value("count")?),
             "auth-lost" => Self::AuthLost,
+            "stranger" => Self::Stranger { id: record.value("id")?, remote: record.value("rip")? },
+            "left" => Self::Left(record.value("id")?),
             _ => return Ok(None),
         }))
     }
@@ -144,6 +185,13 @@ impl ToLogin {
                 Record::new("refused").with_text("id", id).with("code", code.word()).with("text", text)
             }
             Self::Retire => Record::new("retire"),
+            Self::Close { id, code } => {
+                let code = match code {
+                    TooMany::FromAddress => "address",
+                    TooMany::InAll => "all",
+                };
+                Record::new("close").with_text("id", id).with("code", code)
+            }
         }
         .to_bytes()
     }
@@ -151,7 +199,7 @@ impl ToLogin {
     /// What a record says; none for a word that is not known here.
     ///
     /// # Errors
-    /// [`Bad`] for a known word that lacks what it needs. A code that is not known reads as `unavailable`.
+    /// [`Bad`] for a known word that lacks what it needs. A code that is not known reads as the last one of its kind.
     pub fn parse(record: &Record) -> Result<Option<Self>, Bad> {
         Ok(Some(match record.word() {
             "auth" => Self::Auth,
@@ -167,6 +215,13 @@ impl ToLogin {
                 text: record.text("text")?.to_owned(),
             },
             "retire" => Self::Retire,
+            "close" => Self::Close {
+                id: record.value("id")?,
+                code: match record.text("code")? {
+                    "address" => TooMany::FromAddress,
+                    _ => TooMany::InAll,
+                },
+            },
             _ => return Ok(None),
         }))
     }
@@ -203,15 +258,18 @@ mod tests {
             remote: ([127, 0, 0, 5].into(), 4000),
             tag: "a1".to_owned(),
             secured: true,
+            stranger: Some(1 << 33),
         };
-        let plain =
-            Request { secured: false, protocol: Protocol::Pop3, tag: String::new(), ..request.clone() };
+        let (protocol, tag) = (Protocol::Pop3, String::new());
+        let plain = Request { secured: false, protocol, tag, stranger: None, ..request.clone() };
         let from = [
             FromLogin::Request(request),
             FromLogin::Request(plain),
             FromLogin::Greeted(3),
             FromLogin::Clients(4),
             FromLogin::AuthLost,
+            FromLogin::Stranger { id: 1 << 33, remote: Ipv6Addr::LOCALHOST.into() },
+            FromLogin::Left(5),
         ];
         for message in from {
             assert_eq!(FromLogin::parse(&record(message.to_bytes())), Ok(Some(message)));
@@ -225,6 +283,8 @@ mod tests {
             ToLogin::Refused { id: 3, code: Refusal::Delay, text: text.clone() },
             ToLogin::Refused { id: 3, code: Refusal::Unavailable, text },
             ToLogin::Retire,
+            ToLogin::Close { id: 4, code: TooMany::FromAddress },
+            ToLogin::Close { id: 4, code: TooMany::InAll },
         ];
         for message in to {
             assert_eq!(ToLogin::parse(&record(message.to_bytes())), Ok(Some(message)));

@@ -4,7 +4,7 @@
 
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -13,13 +13,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use fdpass::Channel;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tempfile::TempDir;
-use wire::auth::{ToAuth, version_line};
+use wire::Assembler;
+use wire::auth::{FromAuth, ToAuth, assembler, version_line};
 
 /// A running `mail-auth`.
 pub(crate) struct Auth {
     child: Child,
     control: Option<Channel>,
+    assembler: Assembler,
     log: Option<JoinHandle<String>>,
     folder: TempDir,
 }
@@ -31,12 +34,13 @@ pub(crate) struct Peer {
 }
 
 impl Auth {
-    /// Starts one with these settings; the delay after failures is none unless it is set.
+    /// Starts one with these settings; neither delays nor counts attempts unless it is told so.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_mail-auth"))
             .env_clear()
             .env("AUTH_FAILURE_DELAY", "0")
+            .env("AUTH_MAX_ATTEMPTS_PER_MINUTE", "0")
             .envs(settings.iter().copied())
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
@@ -53,7 +57,7 @@ impl Auth {
         control.queue(version_line(), None);
         // One that ends at once may be gone already.
         let _ = control.flush();
-        Self { child, control: Some(control), log: Some(log), folder: folder() }
+        Self { child, control: Some(control), assembler: assembler(), log: Some(log), folder: folder() }
     }
 
     /// Starts one whose users stand in a passwd-file, `users` in its folder.
@@ -86,6 +90,21 @@ impl Auth {
         let control = self.control.as_mut().unwrap();
         control.queue(message.to_bytes(), fd);
         assert!(control.flush().unwrap());
+    }
+
+    /// What it says next to the master.
+    pub(crate) fn heard(&mut self) -> FromAuth {
+        let control = self.control.as_mut().unwrap();
+        loop {
+            while let Some(line) = control.next_line().unwrap() {
+                if let Some(record) = self.assembler.push(&line).unwrap() {
+                    return FromAuth::parse(&record).unwrap().unwrap();
+                }
+            }
+            let mut fds = [PollFd::new(control.as_fd(), PollFlags::POLLIN)];
+            assert_eq!(poll(&mut fds, PollTimeout::from(60_000u16)).unwrap(), 1);
+            control.fill().unwrap();
+        }
     }
 
     /// Says something on the control channel that no master would.
@@ -230,6 +249,11 @@ pub(crate) fn program(path: &Path, text: &str) {
 pub(crate) fn plain(id: u32, user: &str, password: &str) -> String {
     let response = base64(format!("\0{user}\0{password}").as_bytes());
     format!("AUTH\t{id}\tPLAIN\tservice=imap\trip=127.0.0.1\tlip=127.0.0.1\tresp={response}")
+}
+
+/// The same, from 192.0.2.`host`.
+pub(crate) fn plain_from(id: u32, host: u8, user: &str, password: &str) -> String {
+    plain(id, user, password).replace("rip=127.0.0.1", &format!("rip=192.0.2.{host}"))
 }
 
 pub(crate) fn base64(bytes: &[u8]) -> String {

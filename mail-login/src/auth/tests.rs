@@ -96,10 +96,10 @@ fn answers_find_their_questions_in_any_order() {
     assert_eq!(
         scene.hear(&lines).unwrap(),
         [
-            (ids[2], Err(Verdict::Failed { reason: None })),
+            (ids[2], Err(Verdict::Failed { reason: None, why: None })),
             (ids[0], Ok(())),
             (ids[1], Err(Verdict::Temporary)),
-            (ids[3], Err(Verdict::Failed { reason: Some("No!".to_owned()) })),
+            (ids[3], Err(Verdict::Failed { reason: Some("No!".to_owned()), why: None })),
         ]
     );
     assert_eq!(scene.hear(&lines).unwrap(), []);
@@ -139,7 +139,7 @@ fn where_only_login_is_configured_name_and_password_go_apart() {
 #[test]
 fn what_fits_into_no_question_is_nobodys_password() {
     let mut scene = Scene::new(&[Method::Plain]);
-    let failed = Err(Verdict::Failed { reason: None });
+    let failed = Err(Verdict::Failed { reason: None, why: Some("no user name".to_owned()) });
     assert_eq!(scene.ask("al\0ice", "secret"), failed);
     assert_eq!(scene.ask("alice", &"x".repeat(8000)), failed);
     assert!(scene.ask("alice", &"x".repeat(4000)).is_ok());

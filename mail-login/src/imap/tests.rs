@@ -119,8 +119,11 @@ fn every_verdict_has_its_code() {
     let text = || "Too many.".to_owned();
     for (verdict, answer) in [
         (Verdict::LoggedIn, "a OK Logged in.\r\n"),
-        (Verdict::Failed { reason: None }, "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"),
-        (Verdict::Failed { reason: Some(text()) }, "a NO [AUTHENTICATIONFAILED] Too many.\r\n"),
+        (
+            Verdict::Failed { reason: None, why: None },
+            "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n",
+        ),
+        (Verdict::Failed { reason: Some(text()), why: None }, "a NO [AUTHENTICATIONFAILED] Too many.\r\n"),
         (Verdict::Temporary, "a NO [UNAVAILABLE] Temporary authentication failure.\r\n"),
         (Verdict::Refused { code: Refusal::Limit, text: text() }, "a NO [LIMIT] Too many.\r\n"),
         (Verdict::Refused { code: Refusal::Unavailable, text: text() }, "a NO [UNAVAILABLE] Too many.\r\n"),

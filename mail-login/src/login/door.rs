@@ -7,9 +7,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ioloop::Interest;
+use slotmap::KeyData;
 use wire::Protocol;
+use wire::login::{FromLogin, TooMany};
 
-use super::{Due, Login, Source};
+use super::{Due, Login, Source, number};
 use crate::client::{Client, ClientKey, State};
 use crate::conversation::{Conversation, Departure};
 use crate::imap::Imap;
@@ -60,6 +62,9 @@ impl Login {
             let timer = timers.set(now + settings.timeout, Due::Client(key));
             Client::new(socket, (local, remote), conversation, now, timer)
         });
+        if let Some(master) = &mut self.master {
+            master.say(&FromLogin::Stranger { id: number(key), remote: remote.ip() }, None);
+        }
         self.settle(key, now);
     }
 
@@ -73,6 +78,20 @@ impl Login {
         if let Some((_, _, key)) = self.clients.iter().filter_map(rank).min() {
             self.send_away(key, Departure::Displaced, now);
             self.remove(key);
+        }
+    }
+
+    /// The master counts one too many. Who has proved meanwhile who he is stays.
+    pub(super) fn close(&mut self, id: u64, code: TooMany, now: Instant) {
+        let key = ClientKey::from(KeyData::from_ffi(id));
+        let state = self.clients.get(key).map(|client| client.state);
+        if matches!(state, Some(State::Talking | State::Asking { .. })) {
+            let why = match code {
+                TooMany::FromAddress => Departure::Crowded,
+                TooMany::InAll => Departure::Displaced,
+            };
+            self.send_away(key, why, now);
+            self.settle(key, now);
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use wire::login::{FromLogin, Refusal, Request};
 
-use super::{Due, Login};
+use super::{Due, Login, number};
 use crate::auth::Answer;
 use crate::client::{ClientKey, State};
 use crate::conversation::{Attempt, Departure, Verdict};
@@ -70,8 +70,9 @@ impl Login {
         client.state = State::Talking;
         client.answer(verdict);
         match verdict {
-            Verdict::Failed { .. } => {
-                log::info!("Login failed: {}", client.facts());
+            Verdict::Failed { why, .. } => {
+                let why = why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+                log::info!("Login failed{why}: {}", client.facts());
                 if client.attempts.failed() >= MOST_FAILURES {
                     self.send_away(key, Departure::FailedLogins, now);
                 }
@@ -113,6 +114,7 @@ impl Login {
             remote: (client.remote.ip(), client.remote.port()),
             tag: client.tag().to_owned(),
             secured: false,
+            stranger: Some(number(key)),
         };
         client.state = State::HandedOver { request: request.id };
         self.requests.insert(request.id, key);

@@ -5,8 +5,9 @@ use std::io;
 use std::time::Instant;
 
 use ioloop::{Interest, Ready};
+use wire::login::FromLogin;
 
-use super::{Due, Login, Source};
+use super::{Due, Login, Source, number};
 use crate::client::{Client, ClientKey, HungUp, State};
 use crate::conversation::{Departure, Next};
 
@@ -126,6 +127,10 @@ impl Login {
         let _ = self.watch(key, None);
         let client = self.clients.remove(key)?;
         self.timers.cancel(client.timer);
+        let is_known = matches!(client.state, State::HandedOver { .. } | State::Greeting { .. });
+        if let Some(master) = self.master.as_mut().filter(|_| !is_known) {
+            master.say(&FromLogin::Left(number(key)), None);
+        }
         Some(client)
     }
 

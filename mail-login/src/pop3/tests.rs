@@ -54,7 +54,7 @@ fn a_password_is_used_once() {
     let mut pop3 = pop3(Plaintext::Allowed);
     talk(&mut pop3, b"USER alice\r\nPASS wrong\r\n");
     let mut out = Vec::new();
-    pop3.answer(&Verdict::Failed { reason: None }, &mut out);
+    pop3.answer(&Verdict::Failed { reason: None, why: None }, &mut out);
     assert_eq!(out, b"-ERR [AUTH] Authentication failed.\r\n");
     assert_eq!(talk(&mut pop3, b"PASS secret\r\n").0, "-ERR No user name given.\r\n");
 }
@@ -101,7 +101,7 @@ fn every_verdict_has_its_code() {
     let text = || "Too many.".to_owned();
     for (verdict, answer) in [
         (Verdict::LoggedIn, "+OK Logged in.\r\n"),
-        (Verdict::Failed { reason: None }, "-ERR [AUTH] Authentication failed.\r\n"),
+        (Verdict::Failed { reason: None, why: None }, "-ERR [AUTH] Authentication failed.\r\n"),
         (Verdict::Temporary, "-ERR [SYS/TEMP] Temporary authentication failure.\r\n"),
         (Verdict::Refused { code: Refusal::Limit, text: text() }, "-ERR [IN-USE] Too many.\r\n"),
         (Verdict::Refused { code: Refusal::Delay, text: text() }, "-ERR [LOGIN-DELAY] Too many.\r\n"),

@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 
 use nix::sys::signal::Signal;
-use wire::login::ToLogin;
+use wire::login::{FromLogin, ToLogin, TooMany};
 
 use crate::stage::World;
 
@@ -114,6 +114,49 @@ fn the_master_is_told_how_many_strangers_there_are() {
     while world.master().clients() != 3 {}
     drop(clients);
     while world.master().clients() != 0 {}
+}
+
+/// [login-stranger] [login-left] [login-close] [login-close-too-late]
+#[test]
+fn the_master_says_which_strangers_are_too_many() {
+    for (protocol, address, all) in [
+        (
+            "imap",
+            "* BYE Too many connections from your address.",
+            "* BYE Too many connections, try again later.",
+        ),
+        (
+            "pop3",
+            "-ERR [SYS/TEMP] Too many connections from your address.",
+            "-ERR [SYS/TEMP] Too many connections, try again later.",
+        ),
+    ] {
+        let mut world = World::start(protocol, &[]);
+        let come = |world: &mut World| {
+            let client = world.client();
+            let FromLogin::Stranger { id, remote } = world.master().stranger() else { panic!("no stranger") };
+            assert!(remote.is_loopback());
+            (client, id)
+        };
+        for (code, told) in [(TooMany::FromAddress, address), (TooMany::InAll, all)] {
+            let (mut client, id) = come(&mut world);
+            world.master().say(&ToLogin::Close { id, code });
+            assert_eq!(client.rest(), format!("{told}\r\n"));
+            assert_eq!(world.master().stranger(), FromLogin::Left(id));
+            world.master().say(&ToLogin::Close { id, code });
+        }
+        let (mut client, id) = come(&mut world);
+        if protocol == "imap" {
+            let mut auth = world.auth();
+            client.say("a LOGIN alice secret\r\n");
+            auth.admit();
+            let (request, _worker) = world.master().request();
+            assert_eq!(request.stranger, Some(id));
+            world.master().say(&ToLogin::Close { id, code: TooMany::InAll });
+            world.master().say(&ToLogin::Greet(request.id));
+            assert_eq!(client.line(), "a OK Logged in.");
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The stage: the program, and around it its master, auth and clients, played by the test. Whoever waits,
 //! waits for an event, and fails after a long while without it.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
@@ -155,6 +156,8 @@ fn next_line(channel: &mut Channel) -> Option<Vec<u8>> {
 pub(crate) struct Master {
     channel: Channel,
     assembler: Assembler,
+    /// What it has said of strangers, and nobody has asked for.
+    strangers: VecDeque<FromLogin>,
 }
 
 impl Master {
@@ -162,7 +165,7 @@ impl Master {
         let mut channel = Channel::new(socket).unwrap();
         channel.queue(login::version_line(), None);
         channel.flush().unwrap();
-        Master { channel, assembler: login::assembler() }
+        Master { channel, assembler: login::assembler(), strangers: VecDeque::new() }
     }
 
     pub(crate) fn say(&mut self, message: &ToLogin) {
@@ -180,8 +183,33 @@ impl Master {
         assert!(self.channel.flush().unwrap());
     }
 
-    /// What the login says next, with its descriptor.
+    /// What the login says next but of strangers, with its descriptor.
     pub(crate) fn next(&mut self) -> Option<(FromLogin, Option<OwnedFd>)> {
+        loop {
+            match self.next_of_all()? {
+                (it @ (FromLogin::Stranger { .. } | FromLogin::Left(_)), None) => {
+                    self.strangers.push_back(it)
+                }
+                other => return Some(other),
+            }
+        }
+    }
+
+    /// What the login says next of strangers.
+    pub(crate) fn stranger(&mut self) -> FromLogin {
+        loop {
+            if let Some(message) = self.strangers.pop_front() {
+                return message;
+            }
+            match self.next_of_all().expect("the login is gone") {
+                (it @ (FromLogin::Stranger { .. } | FromLogin::Left(_)), None) => return it,
+                (FromLogin::Clients(_), None) => {}
+                (other, _) => panic!("{other:?} instead of a stranger"),
+            }
+        }
+    }
+
+    fn next_of_all(&mut self) -> Option<(FromLogin, Option<OwnedFd>)> {
         loop {
             let line = next_line(&mut self.channel)?;
             if let Some(record) = self.assembler.push(&line).unwrap() {

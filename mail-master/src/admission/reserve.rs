@@ -8,7 +8,7 @@ use wire::Protocol;
 use wire::login::Refusal;
 
 use super::{Admission, AdmissionKey, Reserved, Stage, Waits};
-use crate::ledger::{Counting, Exceeded, Group};
+use crate::ledger::{Counting, Exceeded, Group, Limit};
 use crate::master::{Master, Timer};
 use crate::person::Person;
 
@@ -38,11 +38,15 @@ impl Master {
         }
         let counting = match person.master_user {
             Some(_) => Counting::Exempt,
-            None => Counting::Limit(settings.mail_max_userip_connections),
+            None => Counting::Limited {
+                per_address: settings.mail_max_userip_connections,
+                per_user: settings.mail_max_user_connections,
+            },
         };
+        let in_all = self.config.server.mail_max_connections_total;
         let group =
             Group { protocol: request.protocol, user: person.user.clone(), address: request.remote.0 };
-        match self.ledger.reserve(group, counting, SystemTime::now()) {
+        match self.ledger.reserve(group, counting, in_all, SystemTime::now()) {
             Ok(id) => {
                 self.login_delay.begin(&person.user, delay, Instant::now());
                 let reserved = Reserved { id, person, waits: Waits::Worker, tried: Vec::new() };
@@ -53,22 +57,35 @@ impl Master {
                 self.place(key);
             }
             // A process of its own counts until it has ended, which takes longer than its client's next login.
-            Err(Exceeded(_)) if settings.share().is_none() && looks < LOOKS => {
+            Err(_) if settings.share().is_none() && looks < LOOKS => {
                 if let Some(admission) = self.admissions.get_mut(key) {
                     admission.stage = Stage::Full(Full { person, looks: looks + 1 });
                     self.after(LOOK_AGAIN, Timer::Full(key));
                 }
             }
-            Err(Exceeded(count)) => {
-                let text = format!(
-                    "Maximum number of connections from user+IP exceeded (mail_max_userip_connections={})",
-                    settings.mail_max_userip_connections
-                );
+            Err(Exceeded { limit, count }) => {
+                let (code, text) = match limit {
+                    Limit::FromAddress(most) => (
+                        Refusal::Limit,
+                        format!(
+                            "Maximum number of connections from user+IP exceeded (mail_max_userip_connections={most})"
+                        ),
+                    ),
+                    Limit::OfUser(most) => (
+                        Refusal::Limit,
+                        format!(
+                            "Maximum number of connections from user exceeded (mail_max_user_connections={most})"
+                        ),
+                    ),
+                    Limit::InAll(_) => {
+                        (Refusal::Unavailable, "Too many connections, try again later".to_owned())
+                    }
+                };
                 info!(
                     "{}: {}, {}: refused, {count} connections are there: {text}",
                     request.protocol, person.user, request.remote.0
                 );
-                self.refuse(key, Refusal::Limit, &text);
+                self.refuse(key, code, &text);
             }
         }
     }

@@ -22,7 +22,10 @@ fn offered(directory: &tempfile::TempDir) -> (Master, WorkerKey, ConnectionId, U
     let mut master = Master::new(config, Host::this("/".into()), None, sink).unwrap();
     let here = ([127, 0, 0, 1].into(), 1);
     let group = Group { protocol: Protocol::Imap, user: "alice".to_owned(), address: here.0 };
-    let id = master.ledger.reserve(group, Counting::Limit(1), SystemTime::now()).unwrap();
+    let id = master
+        .ledger
+        .reserve(group, Counting::Limited { per_address: 1, per_user: 0 }, 0, SystemTime::now())
+        .unwrap();
     let (ours, theirs) = UnixStream::pair().unwrap();
     let link = master.new_link(ours, handoff::assembler(), handoff::version_line()).unwrap();
     let source = link.key();
@@ -40,6 +43,7 @@ fn offered(directory: &tempfile::TempDir) -> (Master, WorkerKey, ConnectionId, U
         remote: here,
         tag: "a".to_owned(),
         secured: false,
+        stranger: None,
     };
     let person = Person {
         user: "alice".to_owned(),

@@ -17,6 +17,7 @@ use crate::config::value::{
 };
 use crate::config::{Mailbox, Plugin};
 use expand::Template;
+use strangers::Networks;
 
 settings! {
     /// What holds for the whole server, and cannot be set for one protocol.
@@ -56,7 +57,21 @@ settings! {
         /// What a password may be sent by.
         auth_mechanisms: Mechanisms = "plain login" => AUTH_MECHANISMS;
         /// How long the answer to a wrong password is held back; 0 is not at all.
+        /// Each further one from an address, or for a user, is held back twice as long.
         auth_failure_delay: Duration = "2 secs" => AUTH_FAILURE_DELAY;
+        /// How long an answer is held back at most, up to a minute.
+        auth_failure_max_delay: Duration = "15 secs" => AUTH_FAILURE_MAX_DELAY;
+        /// How many attempts to log in without success there may be from one address in a minute; 0 is no limit.
+        auth_max_attempts_per_minute: u32 = "60" => AUTH_MAX_ATTEMPTS_PER_MINUTE;
+        /// How many connections that are not logged in there may be from one address; 0 is no limit.
+        /// One more is told so and closed.
+        login_max_connections_per_ip: u32 = "50";
+        /// How many connections that are not logged in there may be in all; 0 is no limit.
+        /// When one more comes, the oldest goes.
+        login_max_connections_total: u32 = "1024";
+        /// Networks whose addresses are not counted, as 192.0.2.0/24, because many users are behind each: webmail, proxies.
+        /// In IPv6, an address stands for all of its /64.
+        login_trusted_networks: Networks = "" => LOGIN_TRUSTED_NETWORKS;
         /// The characters that a user's name may have; a name with any other is refused.
         /// Empty allows all but control characters and slashes.
         auth_username_chars: String = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_@" => AUTH_USERNAME_CHARS;
@@ -88,6 +103,8 @@ settings! {
     "Processes" {
         /// How many mail processes there may be at once, of both protocols together.
         max_mail_processes: Count = "512";
+        /// How many connections that are logged in there may be in all; 0 is no limit but that of processes.
+        mail_max_connections_total: u32 = "0";
         /// How long a shared process that has no client left is kept for the next one.
         mail_worker_idle_time: Duration = "60 secs";
         /// How long a user whose clients made two processes die is served in a process of his own.
@@ -164,6 +181,8 @@ settings! {
         mail_process_share: Share = "all";
         /// How many connections one user may have from one address; 0 is no limit.
         mail_max_userip_connections: u32 = "10" / "3";
+        /// How many connections one user may have from all addresses together; 0 is no limit.
+        mail_max_user_connections: u32 = "0";
         /// How much memory a mail process may have; 0 is no limit.
         /// A process that serves many clients needs more.
         mail_process_size: MegaBytes = "256" => MAIL_PROCESS_SIZE;

@@ -1,6 +1,8 @@
-//! Where to listen: `*`, `[::]`, `192.0.2.1:10143`, several of them.
+//! Where to listen: `*`, `[::]`, `192.0.2.1:10143`, several of them; and networks: `192.0.2.0/24`.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use strangers::{Network, Networks};
 
 use super::{Fault, Value, list, written};
 use crate::config::host::Host;
@@ -30,6 +32,23 @@ impl Value for Listen {
     fn variable(&self) -> Option<String> {
         let addresses: Vec<String> = self.sockets(0).map(|socket| socket.to_string()).collect();
         written(addresses.join(" "))
+    }
+}
+
+impl Value for Networks {
+    const KIND: &'static str = "networks: 192.0.2.1, 192.0.2.0/24, 2001:db8::/32";
+
+    fn parse(text: &str, _: &Host) -> Result<Self, Fault> {
+        let wrong = list(text).find(|word| word.parse::<Network>().is_err());
+        let fault = |word: &str| {
+            let help = "write an address, or an address and how many of its bits count";
+            Fault::new(format!("'{word}' is no network"), help).of(word)
+        };
+        text.parse().map_err(|_| fault(wrong.unwrap_or(text)))
+    }
+
+    fn variable(&self) -> Option<String> {
+        written(self)
     }
 }
 
