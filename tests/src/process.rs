@@ -38,6 +38,12 @@ impl Process {
         }
     }
 
+    /// All that it has started.
+    pub fn children(&self) -> Vec<Self> {
+        let own = |process: &Self| stat(process.pid).is_some_and(|(_, parent, _)| parent == self.pid);
+        self.descendants().into_iter().filter(own).collect()
+    }
+
     /// All that it has started, and what these have started.
     pub fn descendants(&self) -> Vec<Self> {
         let all: Vec<(u32, u32, u64)> = fs::read_dir("/proc")

@@ -101,8 +101,7 @@ fn status_has_a_row_for_everything_that_runs() {
     let listen = format!("imap {}, pop3 {}", server.site.imap_address(), server.site.pop3_address());
     assert_eq!(master["listen"], listen.as_str());
     let mut told: Vec<u64> = rows.iter().filter_map(|row| row["pid"].as_u64()).collect();
-    let mut there: Vec<u64> =
-        server.master().descendants().iter().map(|process| process.pid.into()).collect();
+    let mut there: Vec<u64> = server.master().children().iter().map(|process| process.pid.into()).collect();
     there.push(server.master().pid.into());
     told.sort_unstable();
     there.sort_unstable();
