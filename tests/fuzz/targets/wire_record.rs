@@ -7,7 +7,7 @@
 use std::fmt::Debug;
 
 use libfuzzer_sys::fuzz_target;
-use wire::auth::{self, ToAuth};
+use wire::auth::{self, FromAuth, ToAuth};
 use wire::control::{self, Answer, Request};
 use wire::handoff::{self, FromWorker, ToWorker};
 use wire::login::{self, FromLogin, ToLogin};
@@ -23,13 +23,14 @@ const AUTH: Protocol = (auth::assembler, auth::NAME);
 
 fuzz_target!(|input: &[u8]| {
     let Some((&which, lines)) = input.split_first() else { return };
-    match which % 7 {
+    match which % 8 {
         0 => link(HANDOFF, lines, |record| ToWorker::parse(&record), ToWorker::to_bytes),
         1 => link(HANDOFF, lines, |record| FromWorker::parse(&record), FromWorker::to_bytes),
         2 => link(LOGIN, lines, |record| FromLogin::parse(&record), FromLogin::to_bytes),
         3 => link(LOGIN, lines, |record| ToLogin::parse(&record), ToLogin::to_bytes),
         4 => link(CONTROL, lines, |record| Request::parse(&record), Request::to_bytes),
         5 => link(CONTROL, lines, Answer::parse, Answer::to_bytes),
+        6 => link(AUTH, lines, |record| FromAuth::parse(&record), FromAuth::to_bytes),
         _ => link(AUTH, lines, |record| ToAuth::parse(&record), ToAuth::to_bytes),
     }
 });
