@@ -4,8 +4,13 @@
 //! the text says by itself how it was made (`$6$`, `$2y$`, `$argon2id$`, ...), so a scheme's name only says whether it
 //! is a hash at all. What can't be understood is an error and never a match, and no error shows the text.
 
-use argon2::password_hash::PasswordVerifier as _;
+use std::thread;
+use std::time::Duration;
+
 use argon2::password_hash::phc;
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use sha_crypt::PasswordVerifier as _;
+use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
 use crate::secret::Secret;
@@ -34,6 +39,8 @@ pub(crate) enum Unusable {
     Damaged,
     #[error("the password hash asks for more work than this server does")]
     TooDear,
+    #[error("the password hash asks for more memory than there is, or than auth_process_size allows")]
+    NoMemory,
 }
 
 impl Stored {
@@ -92,13 +99,35 @@ pub(crate) fn verify(hash: &str, password: &Secret) -> Result<bool, Unusable> {
         let hash = phc::PasswordHash::new(hash).map_err(|_| Unusable::Damaged)?;
         affordable(hash.params.get_decimal("m"), MAX_ARGON2_KIB)?;
         affordable(hash.params.get_decimal("t"), MAX_ARGON2_PASSES)?;
-        if hash.salt.is_none() || hash.hash.is_none() {
-            return Err(Unusable::Damaged);
-        }
-        outcome(argon2::Argon2::default().verify_password(password, &hash))
+        argon2_matches(&hash, password)
     } else {
         Err(Unusable::UnknownHash)
     }
+}
+
+/// Takes the memory that the hash asks for, and waits for it where others have it: a process that runs into its limit
+/// unawares is dead.
+fn argon2_matches(hash: &phc::PasswordHash, password: &[u8]) -> Result<bool, Unusable> {
+    let damaged = |_| Unusable::Damaged;
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else { return Err(Unusable::Damaged) };
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).map_err(damaged)?;
+    let version = hash.version.map(Version::try_from).transpose().map_err(|_| Unusable::Damaged)?;
+    let params = Params::try_from(hash).map_err(damaged)?;
+    let size = params.block_count();
+    let argon2 = Argon2::new(algorithm, version.unwrap_or_default(), params);
+    let mut found = vec![0; expected.len()];
+    let mut blocks: Vec<Block> = Vec::new();
+    for _ in 0..PATIENCE {
+        if blocks.try_reserve_exact(size).is_ok() {
+            blocks.resize(size, Block::default());
+            argon2
+                .hash_password_into_with_memory(password, salt, &mut found, &mut blocks)
+                .map_err(|_| Unusable::Damaged)?;
+            return Ok(found.ct_eq(expected.as_bytes()).into());
+        }
+        thread::sleep(STEP);
+    }
+    Err(Unusable::NoMemory)
 }
 
 fn outcome(result: Result<(), argon2::password_hash::Error>) -> Result<bool, Unusable> {
@@ -127,6 +156,9 @@ const MAX_SHA_ROUNDS: u32 = 10_000_000;
 const MAX_BCRYPT_COST: u32 = 17;
 const MAX_ARGON2_KIB: u32 = 1024 * 1024;
 const MAX_ARGON2_PASSES: u32 = 1000;
+/// How often memory is asked for, and how long after the last time.
+const PATIENCE: u32 = 600;
+const STEP: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {
