@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+mod allowance;
 mod check;
 mod children;
 mod database;
@@ -17,7 +18,6 @@ mod gather;
 mod grammar;
 mod host;
 mod id_map;
-mod limits;
 mod mailbox;
 mod page;
 mod plugin;

@@ -67,6 +67,8 @@ pub(crate) struct Confinement {
 pub(crate) struct Limits {
     /// Memory that it maps, in bytes.
     pub(crate) memory: Option<u64>,
+    /// Memory that it can write to: for a program of many threads, each of which reserves much that it never uses.
+    pub(crate) data: Option<u64>,
     pub(crate) descriptors: Option<u64>,
 }
 
@@ -152,6 +154,9 @@ impl Limits {
         if let Some(bytes) = self.memory {
             setrlimit(Resource::RLIMIT_AS, bytes, bytes)?;
         }
+        if let Some(bytes) = self.data {
+            setrlimit(Resource::RLIMIT_DATA, bytes, bytes)?;
+        }
         if let Some(descriptors) = self.descriptors {
             let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
             setrlimit(Resource::RLIMIT_NOFILE, descriptors.min(most), descriptors.min(most))?;
@@ -220,9 +225,10 @@ mod tests {
 
     #[test]
     fn a_child_has_no_more_than_it_may() {
-        let limits = Limits { memory: Some(64 << 20), descriptors: Some(99) };
-        let (_, text) = run("ulimit -c; ulimit -v; ulimit -n", Spawn { limits, ..Spawn::default() });
-        assert_eq!(text, "0\n65536\n99\n");
+        let limits = Limits { memory: Some(64 << 20), data: Some(32 << 20), descriptors: Some(99) };
+        let (_, text) =
+            run("ulimit -c; ulimit -v; ulimit -d; ulimit -n", Spawn { limits, ..Spawn::default() });
+        assert_eq!(text, "0\n65536\n32768\n99\n");
     }
 
     #[test]

@@ -105,7 +105,11 @@ fn a_process_may_have_no_more_than_it_needs() {
          login_process_size = 40\nauth_process_size = 300\n"
     ));
     server.login("alice");
-    for (kind, megabytes) in [("worker", 100), ("login", 40), ("auth", 300)] {
+    for (kind, memory, megabytes) in [
+        ("worker", "Max address space", 100),
+        ("login", "Max address space", 40),
+        ("auth", "Max data size", 300),
+    ] {
         let pid = server.only(kind).pid;
         let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
         let limit = |name: &str| {
@@ -114,10 +118,27 @@ fn a_process_may_have_no_more_than_it_needs() {
             assert_eq!(words[0], words[1], "{kind}: {name}");
             words[0]
         };
-        assert_eq!(limit("Max address space"), megabytes << 20, "{kind}");
+        assert_eq!(limit(memory), megabytes << 20, "{kind}");
         assert_eq!(limit("Max core file size"), 0, "{kind}");
         assert!((1024..=4096).contains(&limit("Max open files")), "{kind}: {limits}");
     }
+}
+
+#[test]
+fn hashes_that_need_more_memory_together_than_there_is_wait_for_each_other() {
+    let site = Site::new();
+    // 64 MiB each, as other servers make them.
+    let hash = "$argon2id$v=19$m=65536,t=1,p=1$c2FsdHNhbHRzYWx0$aGdOpRChTPcuvW+hx4W1QaBuDfJUFEFYYYYSm9rVezc";
+    let users = fs::read_to_string(site.path("users")).unwrap();
+    fs::write(site.path("users"), users.replace("{PLAIN}secret", &format!("{{ARGON2ID}}{hash}"))).unwrap();
+    let server = site.start(&format!("{SHARED}protocols = imap\nauth_process_size = 100\n"));
+    let auth = server.only("auth");
+    let mut clients: Vec<Imap> = (0..6).map(|_| server.imap()).collect();
+    let tags: Vec<String> = clients.iter_mut().map(|client| client.begin("LOGIN alice secret")).collect();
+    for (client, tag) in clients.iter_mut().zip(&tags) {
+        client.reply(tag).ok();
+    }
+    assert!(auth.is_alive());
 }
 
 #[test]

@@ -24,7 +24,8 @@ impl Config {
         let logins: u64 =
             self.served().map(|settings| u64::from(settings.login_max_processes_count.get())).sum();
         let programs = u64::from(self.server.auth_worker_max_count.get());
-        limits(self.server.auth_process_size, logins * A_LINK + programs * A_PROGRAM)
+        let size = limits(self.server.auth_process_size, logins * A_LINK + programs * A_PROGRAM);
+        Limits { memory: None, data: size.memory, ..size }
     }
 }
 
@@ -32,6 +33,7 @@ fn limits(memory: MegaBytes, descriptors: u64) -> Limits {
     Limits {
         memory: Some(memory.0).filter(|bytes| *bytes > 0),
         descriptors: Some(descriptors.saturating_add(ANY)),
+        ..Limits::default()
     }
 }
 
