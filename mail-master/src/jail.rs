@@ -17,6 +17,11 @@ pub(crate) type Jailed = (PathBuf, Vec<OsString>);
 /// mail-login.
 pub(crate) fn login(config: &Config, host: &Host) -> Jailed {
     let mut line = Line::new(&config.server.login_user, host);
+    if host.is_root() {
+        // To lock itself into an empty directory, and then to leave no capability even as a bound.
+        line.option("--keep-cap", "sys_chroot");
+        line.option("--keep-cap", "setpcap");
+    }
     line.flag("--signal-self");
     line.around(config, config.program("mail-login"), &[])
 }

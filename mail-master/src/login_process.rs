@@ -5,7 +5,6 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -84,13 +83,15 @@ impl Master {
         environment.set("LISTEN_FDS", listeners.len().to_string()).map_err(io::Error::other)?;
         let mut descriptors = vec![(0, theirs.into())];
         descriptors.extend((3..).zip(listeners));
-        if self.host.is_root() {
-            let empty = self.config.server.base_dir.join(EMPTY);
-            environment.set("EMPTY_ROOT", empty.as_os_str().as_bytes()).map_err(io::Error::other)?;
+        // It starts there, since its user may have no way to it.
+        let directory = self.host.is_root().then(|| self.config.server.base_dir.join(EMPTY));
+        if directory.is_some() {
+            environment.set("EMPTY_ROOT", ".").map_err(io::Error::other)?;
         }
         let (program, arguments) = jail::login(&self.config, &self.host);
         let limits = self.config.protocol(protocol).login_limits();
-        let spawn = Spawn { program, arguments, environment, descriptors, limits, ..Spawn::default() };
+        let spawn =
+            Spawn { program, arguments, environment, descriptors, directory, limits, ..Spawn::default() };
         let link =
             self.new_link(ours, login::assembler(), login::version_line()).map_err(io::Error::other)?;
         let prefix = format!("{protocol}-login: ");

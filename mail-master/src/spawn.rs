@@ -1,6 +1,7 @@
 //! Starting a child: the one place of the master with code between fork and exec, and the one that gives root up.
 //!
-//! A child starts in `/`: the master waits for its exec, and a home may be on a file system that does not answer.
+//! A child starts in `/` unless a directory of ours is named: the master waits for its exec, and a home may be on a file
+//! system that does not answer.
 //! It gets exactly the descriptors that are named, an environment of its own, its own process group (so that a
 //! terminal's Ctrl-C reaches the master alone), and, where a mail user is named, that user's identity for good
 //! before it runs any code.
@@ -11,7 +12,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use confine::Filter;
@@ -48,6 +49,8 @@ pub(crate) struct Spawn {
     pub(crate) credentials: Option<Credentials>,
     pub(crate) umask: Option<u32>,
     pub(crate) chroot: Option<PathBuf>,
+    /// Where it starts; none: in `/`.
+    pub(crate) directory: Option<PathBuf>,
     pub(crate) nice: Option<i32>,
     pub(crate) limits: Limits,
     /// None: as the master is.
@@ -100,7 +103,7 @@ impl Spawn {
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment.to_vars())
-            .current_dir("/")
+            .current_dir(self.directory.as_deref().unwrap_or(Path::new("/")))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -163,16 +163,24 @@ fn the_namespace_has_those_whom_the_master_prints_and_nobody_else() {
 }
 
 #[test]
-fn logins_are_given_an_empty_directory() {
-    if !root("logins_are_given_an_empty_directory") {
+fn logins_are_locked_into_an_empty_directory() {
+    if !root("logins_are_locked_into_an_empty_directory") {
         return;
     }
-    let server = Server::start(SHARED);
+    let site = Site::new();
+    // Nobody but root has a way to it.
+    fs::create_dir(site.path("run")).unwrap();
+    fs::set_permissions(site.path("run"), Permissions::from_mode(0o700)).unwrap();
+    let server = site.start(&format!("{SHARED}protocols = imap\n"));
     server.login("alice");
+    let login = server.only("login");
     let empty = server.site.path("run/empty");
     let meta = fs::metadata(&empty).unwrap();
     assert_eq!((meta.uid(), meta.mode() & 0o7777), (0, 0o755));
     assert_eq!(fs::read_dir(&empty).unwrap().count(), 0);
+    for link in ["root", "cwd"] {
+        assert_eq!(fs::read_link(format!("/proc/{}/{link}", login.pid)).unwrap(), empty);
+    }
 }
 
 /// Users in further groups are served apart, as themselves, and the others together.
