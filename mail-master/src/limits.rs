@@ -90,6 +90,17 @@ fn installed(proc: &Path) -> u64 {
     kilobytes.map_or(u64::MAX, |kilobytes| kilobytes.saturating_mul(1024))
 }
 
+/// Whose a process that all users share is, where the kernel counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// For processes nobody's, each namespace counting for itself; for all else root's, who made the namespaces.
+    InNamespaces,
+    /// mail_base_user's.
+    AsBaseUser,
+    /// That of who started the master, as everything is.
+    AsInvoker,
+}
+
 /// What a configuration promises, in the kernel's terms; where protocols differ, the most.
 #[derive(Debug)]
 struct Promise {
@@ -103,16 +114,15 @@ struct Promise {
     strangers: u64,
     /// Whether several clients have one process.
     shared: bool,
-    /// Whether workers of all users count as one user's.
+    /// Whether inotify instances of all workers count as one user's.
     one_user: bool,
-    root: bool,
+    /// How many processes one user has at most.
+    of_one_user: u64,
 }
 
 impl Promise {
-    fn new(config: &Config, root: bool) -> Self {
+    fn new(config: &Config, counted: Counted) -> Self {
         let most = |of: fn(&ProtocolSettings) -> u64| config.served().map(|settings| of(settings)).max();
-        let together =
-            |settings: &ProtocolSettings| settings.share() == Some(Share::All) || settings.mail_uid.is_some();
         let strangers = |settings: &ProtocolSettings| match settings.login_process_per_connection {
             true => 1,
             false => u64::from(settings.login_max_connections.get()),
@@ -124,15 +134,27 @@ impl Promise {
         let workers = u64::from(config.server.max_mail_processes.get());
         let helped = |settings: &ProtocolSettings| settings.share().is_some() && !settings.fsync_disable;
         let each = if config.served().any(|settings| helped(settings)) { 2 } else { 1 };
+        let mail_processes = workers.saturating_mul(each);
+        let logins = config.served().map(|settings| logins(settings)).sum();
+        let all_share = config.served().any(|settings| settings.share() == Some(Share::All));
+        let one_uid =
+            |settings: &ProtocolSettings| settings.share() != Some(Share::All) && settings.mail_uid.is_some();
+        let one_uid = config.served().any(|settings| one_uid(settings));
+        let of_one_user = match counted {
+            Counted::AsInvoker => mail_processes.saturating_add(logins),
+            Counted::AsBaseUser if all_share => mail_processes.max(logins),
+            _ if one_uid => mail_processes.max(logins),
+            _ => logins,
+        };
         Self {
             workers,
-            mail_processes: workers.saturating_mul(each),
+            mail_processes,
             clients: most(|settings| settings.clients_per_process() as u64).unwrap_or(1),
-            logins: config.served().map(|settings| logins(settings)).sum(),
+            logins,
             strangers: most(strangers).unwrap_or(1),
             shared: config.served().any(|settings| settings.share().is_some()),
-            one_user: !root || config.served().any(|settings| together(settings)),
-            root,
+            one_user: counted == Counted::AsInvoker || all_share || one_uid,
+            of_one_user,
         }
     }
 
@@ -142,8 +164,8 @@ impl Promise {
 }
 
 /// What is to be said at start: that there is room, or what there is no room for.
-pub(crate) fn sentences(machine: &Machine, config: &Config, root: bool) -> Vec<(Level, String)> {
-    let promise = Promise::new(config, root);
+pub(crate) fn sentences(machine: &Machine, config: &Config, counted: Counted) -> Vec<(Level, String)> {
+    let promise = Promise::new(config, counted);
     let mut short = Vec::new();
     descriptors(machine, &promise, &mut short);
     processes(machine, &promise, &mut short);
@@ -202,7 +224,7 @@ fn descriptors(machine: &Machine, promise: &Promise, short: &mut Vec<String>) {
 }
 
 fn processes(machine: &Machine, promise: &Promise, short: &mut Vec<String>) {
-    let Promise { workers, mail_processes, logins, .. } = *promise;
+    let Promise { workers, mail_processes, logins, of_one_user, .. } = *promise;
     // The master, auth, and one more of each when the configuration is read again.
     let all = mail_processes.saturating_add(logins).saturating_add(4);
     let (may, name) = machine.processes;
@@ -212,15 +234,10 @@ fn processes(machine: &Machine, promise: &Promise, short: &mut Vec<String>) {
              be there; raise {name}"
         ));
     }
-    let of_one = match (promise.root, promise.one_user) {
-        (false, _) => all,
-        (true, true) => mail_processes.max(logins),
-        (true, false) => logins,
-    };
-    if of_one > machine.own_processes {
+    if of_one_user > machine.own_processes {
         let may = machine.own_processes;
         short.push(format!(
-            "max_mail_processes = {workers}, and {logins} for logins: one user needs {of_one} processes, and \
+            "max_mail_processes = {workers}, and {logins} for logins: one user needs {of_one_user} processes, and \
              may have {may}; raise LimitNPROC= in systemd's unit, or what 'ulimit -u' says"
         ));
     }

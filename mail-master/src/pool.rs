@@ -181,6 +181,11 @@ impl Apart {
         Self { filtered, told: HashSet::new() }
     }
 
+    /// Whether those of any protocol are.
+    pub(crate) fn is_filtered(&self) -> bool {
+        !self.filtered.is_empty()
+    }
+
     /// So are those of this one; whether that is news.
     pub(crate) fn add(&mut self, protocol: Protocol) -> bool {
         self.filtered.insert(protocol)

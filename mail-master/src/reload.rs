@@ -16,7 +16,7 @@ use wire::Protocol;
 use crate::children::{End, NOT_JAILED};
 use crate::config::{self, Config, Share};
 use crate::control::ControlKey;
-use crate::limits::{self, Machine};
+use crate::limits::{self, Counted, Machine};
 use crate::listener::Listeners;
 use crate::master::{Master, Timer};
 use crate::pool::{Apart, WorkerKey};
@@ -212,7 +212,12 @@ impl Master {
     /// Says what this machine allows of what the configuration promises.
     fn say_limits(&self) {
         let machine = Machine::read(Path::new("/proc"), Path::new("/sys/fs/cgroup"));
-        for (level, sentence) in limits::sentences(&machine, &self.config, self.host.is_root()) {
+        let counted = match self.host.is_root() {
+            false => Counted::AsInvoker,
+            true if self.pool.apart.is_filtered() => Counted::AsBaseUser,
+            true => Counted::InNamespaces,
+        };
+        for (level, sentence) in limits::sentences(&machine, &self.config, counted) {
             log!(level, "{sentence}");
         }
     }

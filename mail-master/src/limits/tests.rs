@@ -18,7 +18,11 @@ fn large() -> Machine {
 }
 
 fn said(machine: &Machine, settings: &str) -> Vec<String> {
-    let said = sentences(machine, &fixture(settings), true);
+    said_if(machine, settings, Counted::InNamespaces)
+}
+
+fn said_if(machine: &Machine, settings: &str, counted: Counted) -> Vec<String> {
+    let said = sentences(machine, &fixture(settings), counted);
     said.into_iter().map(|(level, sentence)| format!("{level}: {sentence}")).collect()
 }
 
@@ -58,14 +62,6 @@ fn each_limit_that_is_too_low_is_named_with_the_setting_that_needs_more() {
     assert_short(&few, "", ["they need 28544 descriptors", "fs.file-max"]);
     let few = Machine { processes: (700, "pids.max"), ..large() };
     assert_short(&few, "", ["772 processes are needed, 700 may", "raise pids.max"]);
-    let few = Machine { own_processes: 300, ..large() };
-    assert_short(&few, SHARED, ["one user needs 1024 processes", "LimitNPROC"]);
-    let few = Machine { own_processes: 511, ..large() };
-    assert_short(
-        &few,
-        &format!("{SHARED}fsync_disable = yes\n"),
-        ["one user needs 512 processes", "LimitNPROC"],
-    );
     let few = Machine { memory: (256 << 20, "what is installed"), ..large() };
     assert_short(&few, "", ["512 clients need about 388 MB", "there are 256 MB (what is installed)"]);
 }
@@ -81,14 +77,32 @@ fn instances_count_where_processes_are_of_one_user() {
     assert_short(&usual, "mail_uid = vmail\n", ["one user may have 128", "mailbox_idle_check_interval"]);
     let own = said(&usual, "");
     assert!(own[0].starts_with("INFO: "), "{own:?}");
-    let without_root = sentences(&usual, &fixture(""), false);
-    assert!(without_root[0].1.contains("fs.inotify.max_user_instances"), "{without_root:?}");
+    let without_root = said_if(&usual, "", Counted::AsInvoker);
+    assert!(without_root[0].contains("fs.inotify.max_user_instances"), "{without_root:?}");
     let few = Machine { watches: 8192, ..large() };
     assert_short(
         &few,
         SHARED,
         ["10240 clients have 20480 directories watched, and one user may have 8192", "max_user_watches"],
     );
+}
+
+#[test]
+fn processes_of_one_user_are_counted_as_the_kernel_does() {
+    let few = Machine { own_processes: 300, ..large() };
+    let without_disk = format!("{SHARED}fsync_disable = yes\n");
+    for (settings, counted, needed) in [
+        ("", Counted::InNamespaces, None),
+        ("mail_uid = vmail\n", Counted::InNamespaces, Some("one user needs 512 processes")),
+        (SHARED, Counted::InNamespaces, None),
+        (SHARED, Counted::AsBaseUser, Some("one user needs 1024 processes")),
+        (&without_disk, Counted::AsBaseUser, Some("one user needs 512 processes")),
+        ("", Counted::AsInvoker, Some("one user needs 768 processes")),
+    ] {
+        let said = said_if(&few, settings, counted);
+        let expected = needed.unwrap_or("INFO: room for ");
+        assert!(said.len() == 1 && said[0].contains(expected), "{settings}: {said:?}");
+    }
 }
 
 #[test]
