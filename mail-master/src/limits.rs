@@ -112,6 +112,9 @@ struct Promise {
     logins: u64,
     /// Clients in each that have not logged in.
     strangers: u64,
+    /// Clients in all, as settings of their own have it.
+    most_clients: u64,
+    most_strangers: u64,
     /// Whether several clients have one process.
     shared: bool,
     /// Whether inotify instances of all workers count as one user's.
@@ -152,6 +155,8 @@ impl Promise {
             clients: most(|settings| settings.clients_per_process() as u64).unwrap_or(1),
             logins,
             strangers: most(strangers).unwrap_or(1),
+            most_clients: or_any(config.server.mail_max_connections_total),
+            most_strangers: or_any(config.server.login_max_connections_total),
             shared: config.served().any(|settings| settings.share().is_some()),
             one_user: counted == Counted::AsInvoker || all_share || one_uid,
             of_one_user,
@@ -159,8 +164,17 @@ impl Promise {
     }
 
     fn all_clients(&self) -> u64 {
-        self.workers.saturating_mul(self.clients)
+        self.workers.saturating_mul(self.clients).min(self.most_clients)
     }
+
+    fn all_strangers(&self) -> u64 {
+        self.logins.saturating_mul(self.strangers).min(self.most_strangers)
+    }
+}
+
+/// Of a setting for which 0 is no limit.
+fn or_any(most: u32) -> u64 {
+    if most == 0 { u64::MAX } else { most.into() }
 }
 
 /// What is to be said at start: that there is room, or what there is no room for.
@@ -172,12 +186,12 @@ pub(crate) fn sentences(machine: &Machine, config: &Config, counted: Counted) ->
     inotify(machine, &promise, &mut short);
     memory(machine, &promise, &mut short);
     if short.is_empty() {
-        let Promise { workers, clients, logins, strangers, .. } = promise;
+        let Promise { workers, clients, .. } = promise;
         let room = format!(
-            "room for {} clients, {clients} in each of {workers} mail processes, and for {} before they log in; \
+            "room for {} clients, up to {clients} in each of {workers} mail processes, and for {} before they log in; \
              this machine's limits allow them",
             promise.all_clients(),
-            logins.saturating_mul(strangers)
+            promise.all_strangers()
         );
         return vec![(Level::Info, room)];
     }

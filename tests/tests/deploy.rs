@@ -160,7 +160,9 @@ fn every_value_for_sysctl_is_one_that_there_is() {
 fn the_log_says_for_how_many_clients_there_is_room() {
     let small = "max_mail_processes = 4\nmail_max_connections = 5\nlogin_max_connections = 7\n";
     let server = Server::start(&format!("{SHARED}{IMAP_ONLY}{small}"));
-    server.wait_for_log("room for 20 clients, 5 in each of 4 mail processes, and for 7 before they log in");
+    server.wait_for_log(
+        "room for 20 clients, up to 5 in each of 4 mail processes, and for 7 before they log in",
+    );
     let large = "max_mail_processes = 1000000\n";
     server.reload(&format!("{SHARED}{IMAP_ONLY}{large}"));
     server.wait_for_log("raise fs.inotify.max_user_instances");

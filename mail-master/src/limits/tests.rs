@@ -37,13 +37,19 @@ fn assert_short(machine: &Machine, settings: &str, parts: [&str; 2]) {
 
 #[test]
 fn where_there_is_room_it_says_for_how_many() {
-    let room = "INFO: room for 512 clients, 1 in each of 512 mail processes, and for 256 before they log in; \
+    let room = "INFO: room for 512 clients, up to 1 in each of 512 mail processes, and for 256 before they log in; \
         this machine's limits allow them";
     assert_eq!(said(&large(), ""), [room]);
     let shared = format!("{SHARED}login_process_per_connection = no\n");
-    let room = "INFO: room for 10240 clients, 20 in each of 512 mail processes, and for 1536 before they log in; \
+    let room = "INFO: room for 10240 clients, up to 20 in each of 512 mail processes, and for 1024 before they log in; \
         this machine's limits allow them";
     assert_eq!(said(&large(), &shared), [room]);
+    let bounded = format!("{shared}mail_max_connections_total = 5000\nlogin_max_connections_total = 0\n");
+    let room = said(&large(), &bounded);
+    assert!(
+        room[0].contains("room for 5000 clients, up to 20 ") && room[0].contains("for 1536 before"),
+        "{room:?}"
+    );
 }
 
 #[test]
