@@ -14,7 +14,9 @@ fn options(program: &Path, arguments: &[&str]) -> Vec<String> {
     let output = Command::new(program).args(arguments).arg("--help").output().unwrap();
     assert!(output.status.success(), "{}: {}", program.display(), String::from_utf8_lossy(&output.stderr));
     let help = String::from_utf8(output.stdout).unwrap();
-    let listed = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+    // What an option may be set to is a list with dashes, too.
+    let listed =
+        help.lines().map(str::trim_start).filter(|line| line.starts_with('-') && !line.starts_with("- "));
     let words = listed.flat_map(|line| line.split_whitespace().take_while(|word| word.starts_with('-')));
     words.map(|word| word.trim_end_matches([',', '.']).to_owned()).collect()
 }
