@@ -30,6 +30,11 @@ fn unit(name: &str) -> Vec<String> {
     values.unwrap().split_whitespace().map(str::to_owned).collect()
 }
 
+/// The capabilities that the unit leaves, but one.
+fn unit_without(gone: &str) -> Vec<String> {
+    unit("CapabilityBoundingSet").into_iter().filter(|name| name != gone).collect()
+}
+
 /// setpriv(1) with these capabilities, of which each child can have no other.
 fn bounded(capabilities: &[String]) -> Vec<String> {
     let names = capabilities.iter().map(|name| name.strip_prefix("CAP_").unwrap().to_lowercase());
@@ -77,8 +82,6 @@ fn each_form_results_where_the_page_says() {
     if !root("each_form_results_where_the_page_says") {
         return;
     }
-    let all = unit("CapabilityBoundingSet");
-    let without = |gone: &str| -> Vec<String> { all.iter().filter(|name| *name != gone).cloned().collect() };
     let no_new_privs = vec!["setpriv".to_owned(), "--no-new-privs".to_owned()];
     let whole = nested("0 0 65536");
     let folder = tempfile::tempdir().unwrap();
@@ -87,15 +90,29 @@ fn each_form_results_where_the_page_says() {
     for (surroundings, within) in [
         ("root, nothing in the way", Vec::new()),
         ("NoNewPrivileges=yes, no-new-privs", no_new_privs),
-        ("bounding set without CAP_SYS_ADMIN", bounded(&all)),
-        ("no CAP_SETUID or no CAP_SETGID", bounded(&without("CAP_SETUID"))),
-        ("no CAP_SETUID or no CAP_SETGID", bounded(&without("CAP_SETGID"))),
+        ("bounding set without CAP_SYS_ADMIN", bounded(&unit("CapabilityBoundingSet"))),
+        ("no CAP_SETUID or no CAP_SETGID", bounded(&unit_without("CAP_SETUID"))),
+        ("no CAP_SETUID or no CAP_SETGID", bounded(&unit_without("CAP_SETGID"))),
         ("the master in a chroot", changed),
         ("a container with a range of ids", whole),
         ("user.max_user_namespaces = 0", nested("--forbid 0 0 65536")),
         ("PrivateUsers=yes", nested("0 0 1")),
     ] {
         assert_said(surroundings, &within);
+    }
+}
+
+#[test]
+fn where_logins_cannot_be_jailed_nobody_can_log_in_and_it_is_told() {
+    if !root("where_logins_cannot_be_jailed_nobody_can_log_in_and_it_is_told") {
+        return;
+    }
+    assert_eq!(said("no CAP_SETPCAP or no CAP_SYS_CHROOT"), "nobody");
+    for missing in ["CAP_SETPCAP", "CAP_SYS_CHROOT"] {
+        let site = Site::new().within(&bounded(&unit_without(missing)));
+        let server = site.start(&format!("{SHARED}{IMAP_ONLY}"));
+        server.wait_for_log("is not in its jail: ");
+        assert!(server.status("login").is_empty(), "{missing}");
     }
 }
 
