@@ -85,6 +85,7 @@ install: release
 	install -m 644 README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE $(DESTDIR)$(DOCDIR)
 	install -d $(DESTDIR)$(DOCDIR)/examples
 	install -m 644 deploy/sysctl.d/60-mail-master.conf $(DESTDIR)$(DOCDIR)/examples
+	cp -R deploy/fail2ban deploy/crowdsec $(DESTDIR)$(DOCDIR)/examples
 	sed 's,/usr/local/sbin/,$(PREFIX)/sbin/,' deploy/systemd/mail-master.service \
 	    >$(DESTDIR)$(DOCDIR)/examples/mail-master.service
 	install -d $(DESTDIR)$(SYSCONFDIR)/mail-master
