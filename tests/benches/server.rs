@@ -24,6 +24,7 @@ fn main() {
 
 /// Connect, log in, log out.
 fn logins(server: &Server) {
+    let before = processor(server);
     let started = Instant::now();
     thread::scope(|scope| {
         for number in 0..THREADS {
@@ -35,6 +36,8 @@ fn logins(server: &Server) {
         }
     });
     figure("logins", f64::from(LOGINS) / started.elapsed().as_secs_f64(), "a second", LOGINS);
+    let spent = (processor(server) - before) / f64::from(LOGINS);
+    figure("a login, of all processors", spent * 1000.0, "ms", LOGINS);
 }
 
 /// What a client that shows a folder asks for.
