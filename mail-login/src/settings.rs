@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use strangers::Networks;
 use thiserror::Error;
 use wire::Protocol;
 
@@ -25,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) mechanisms: Vec<Method>,
     /// Take no password from other hosts in the clear.
     pub(crate) disable_plaintext_auth: bool,
+    /// Other hosts that are treated as this one.
+    pub(crate) trusted: Networks,
     /// Take one client, and no other after it.
     pub(crate) process_per_connection: bool,
     /// Clients that have not logged in; at least 1.
@@ -55,6 +58,7 @@ impl Settings {
             login_delay: value("POP3_LOGIN_DELAY", &lookup)?.and_then(NonZeroU32::new),
             mechanisms: mechanisms(&lookup("AUTH_MECHANISMS").unwrap_or_else(|| "plain login".to_owned()))?,
             disable_plaintext_auth: flag("DISABLE_PLAINTEXT_AUTH"),
+            trusted: value("LOGIN_TRUSTED_NETWORKS", &lookup)?.unwrap_or_default(),
             process_per_connection: flag("PROCESS_PER_CONNECTION"),
             max_connections: value("LOGIN_MAX_CONNECTIONS", &lookup)?.unwrap_or(256),
             timeout: Duration::from_secs(value("LOGIN_TIMEOUT", &lookup)?.unwrap_or(180)),
@@ -110,6 +114,7 @@ mod tests {
             ("LOGIN_MAX_CONNECTIONS", "0"),
             ("LOGIN_MAX_CONNECTIONS", "many"),
             ("LOGIN_TIMEOUT", "-1"),
+            ("LOGIN_TRUSTED_NETWORKS", "10.0.0.0/33"),
             ("AUTH_MECHANISMS", "gssapi"),
         ] {
             assert_eq!(with(name, value), Err(Wrong::Value(name, value.to_owned())));

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ioloop::Interest;
 use slotmap::KeyData;
+use strangers::Networks;
 use wire::Protocol;
 use wire::login::{FromLogin, TooMany};
 
@@ -16,6 +17,7 @@ use crate::client::{Client, ClientKey, State};
 use crate::conversation::{Conversation, Departure};
 use crate::imap::Imap;
 use crate::pop3::Pop3;
+use crate::settings::Settings;
 
 impl Login {
     /// Takes clients in that wait at a listener; that there are none is nothing special, another login was
@@ -51,7 +53,8 @@ impl Login {
         let (local, remote) = (canonical(local), canonical(remote));
         log::debug!("Connected: rip={}, lip={}", remote.ip(), local.ip());
         let [allowed, refused] = &self.offers;
-        let in_the_clear = !self.settings.disable_plaintext_auth || is_local(local.ip(), remote.ip());
+        let Settings { disable_plaintext_auth, trusted, .. } = &self.settings;
+        let in_the_clear = !disable_plaintext_auth || is_local(local.ip(), remote.ip(), trusted);
         let offers = Rc::clone(if in_the_clear { allowed } else { refused });
         let conversation: Box<dyn Conversation> = match self.settings.protocol {
             Protocol::Imap => Box::new(Imap::new(offers)),
@@ -129,9 +132,9 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Whether a client is on this host, where nobody listens in.
-fn is_local(local: IpAddr, remote: IpAddr) -> bool {
-    remote.is_loopback() || remote == local
+/// Whether a client is on this host, where nobody listens in, or on one that is treated as this one.
+fn is_local(local: IpAddr, remote: IpAddr, trusted: &Networks) -> bool {
+    remote.is_loopback() || remote == local || trusted.contain(remote)
 }
 
 /// How many clients are taken in before others have their turn.
@@ -149,12 +152,14 @@ mod tests {
         let local = |local: &str, remote: &str| {
             let [local, remote] =
                 [local, remote].map(|text| canonical(SocketAddr::new(text.parse().unwrap(), 1)));
-            is_local(local.ip(), remote.ip())
+            is_local(local.ip(), remote.ip(), &"198.51.100.0/24 2001:db8:1::/48".parse().unwrap())
         };
         assert!(local("192.0.2.9", "127.0.0.1"));
         assert!(local("::", "::1"));
         assert!(local("::ffff:127.0.0.1", "::ffff:127.0.0.2"));
         assert!(local("192.0.2.9", "::ffff:192.0.2.9"));
+        assert!(local("192.0.2.9", "::ffff:198.51.100.7"));
+        assert!(local("2001:db8::1", "2001:db8:1::2"));
         assert!(!local("192.0.2.9", "192.0.2.1"));
         assert!(!local("2001:db8::1", "2001:db8::2"));
     }

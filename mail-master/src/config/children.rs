@@ -44,6 +44,7 @@ impl Config {
             ("PROCESS_PER_CONNECTION", settings.login_process_per_connection.variable()),
             ("LOGIN_MAX_CONNECTIONS", connections),
             ("LOGIN_TIMEOUT", settings.login_timeout.variable()),
+            ("LOGIN_TRUSTED_NETWORKS", self.server.login_trusted_networks.variable()),
             ("AUTH_MECHANISMS", self.server.auth_mechanisms.variable()),
             ("IMAP_CAPABILITY", capability),
             ("POP3_LOGIN_DELAY", delay),

@@ -95,7 +95,6 @@ const SETTINGS: &[(&str, Fate, &str)] = &[
     ("login_executable", Missing, "write 'libexec_dir', the directory of all programs, instead"),
     ("login_log_*", Moot, ONE_LOG),
     ("login_plugins", Missing, NOT_YET),
-    ("login_trusted_networks", Missing, NOT_YET),
     ("mail_cache_*", Moot, CACHE),
     ("mail_never_cache_fields", Moot, CACHE),
     ("mail_always_cache_fields", Moot, CACHE),

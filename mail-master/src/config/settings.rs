@@ -71,6 +71,7 @@ settings! {
         login_max_connections_total: u32 = "1024";
         /// Networks whose addresses are not counted, as 192.0.2.0/24, because many users are behind each: webmail, proxies.
         /// In IPv6, an address stands for all of its /64.
+        /// Passwords in plain text are taken from there whatever disable_plaintext_auth says.
         login_trusted_networks: Networks = "" => LOGIN_TRUSTED_NETWORKS;
         /// The characters that a user's name may have; a name with any other is refused.
         /// Empty allows all but control characters and slashes.
