@@ -12,6 +12,8 @@ use seccompiler::{
 };
 use thiserror::Error;
 
+use crate::numbers::{self, Fate};
+
 /// What a process gives up.
 #[derive(Debug, Clone)]
 pub struct Filter {
@@ -167,10 +169,12 @@ impl Filter {
     }
 
     fn programs(&self) -> Result<Vec<BpfProgram>, NotInstalled> {
-        let mut programs = foreign_numbers();
-        // One of its own for the ABI, which is checked even where nothing is refused.
-        programs.push(program(BTreeMap::new(), libc::EPERM)?);
-        let mut calls = self.refused.iter().peekable();
+        let (always, sometimes): (Vec<_>, Vec<_>) =
+            self.refused.iter().partition(|(_, whens)| whens.is_empty());
+        let fates = always.into_iter().map(|(&(error, call), _)| (call, Fate::Refuse(error))).collect();
+        // It is there for foreign ABIs even where nothing is refused.
+        let mut programs = vec![numbers::program(&fates, Fate::Allow)];
+        let mut calls = sometimes.into_iter().peekable();
         let mut rules = BTreeMap::new();
         let mut size = 0;
         while let Some((&(error, call), whens)) = calls.next() {
@@ -212,22 +216,6 @@ pub(crate) fn conditions(rule: &[When]) -> Result<SeccompRule, seccompiler::Back
 pub(crate) const NATIVE: TargetArch = TargetArch::x86_64;
 #[cfg(target_arch = "aarch64")]
 pub(crate) const NATIVE: TargetArch = TargetArch::aarch64;
-
-/// On x86_64 the x32 ABI counts as the same architecture; a bit in the number tells its calls, and those kill too.
-#[cfg(target_arch = "x86_64")]
-pub(crate) fn foreign_numbers() -> Vec<BpfProgram> {
-    use seccompiler::sock_filter;
-    let load_number = sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 };
-    let next_if_bit_set = sock_filter { code: 0x45, jt: 0, jf: 1, k: 0x4000_0000 };
-    let kill = sock_filter { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_KILL_PROCESS };
-    let allow = sock_filter { code: 0x06, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
-    vec![vec![load_number, next_if_bit_set, kill, allow]]
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-pub(crate) fn foreign_numbers() -> Vec<BpfProgram> {
-    Vec::new()
-}
 
 #[cfg(test)]
 mod tests;

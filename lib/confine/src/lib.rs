@@ -9,6 +9,7 @@
 mod base;
 mod filter;
 mod identities;
+mod numbers;
 mod only;
 mod programs;
 mod ranges;

@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use seccompiler::{SeccompAction, SeccompFilter, SeccompRule, apply_filter};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule, apply_filter};
 
-use crate::filter::{NATIVE, NotInstalled, When, conditions, foreign_numbers};
+use crate::filter::{NATIVE, NotInstalled, When, conditions};
+use crate::numbers::{self, Fate};
 
 /// What a process keeps.
 #[derive(Debug, Clone, Default)]
@@ -44,16 +45,19 @@ impl Only {
     /// The kernel's; the process should end then.
     pub fn install(&self) -> Result<(), NotInstalled> {
         let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+        let mut fates = BTreeMap::new();
         for (&call, whens) in &self.calls {
-            let whens: Result<_, _> = whens.iter().map(|when| conditions(when)).collect();
-            rules.insert(call, whens?);
+            fates.insert(call, if whens.is_empty() { Fate::Allow } else { Fate::Further });
+            if !whens.is_empty() {
+                let whens: Result<_, _> = whens.iter().map(|when| conditions(when)).collect();
+                rules.insert(call, whens?);
+            }
         }
         let absent = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
-        let list = SeccompFilter::new(rules, absent, SeccompAction::Allow, NATIVE)?.try_into()?;
-        // Where numbers are foreign the process ends, as it does by any other filter.
-        for program in foreign_numbers().into_iter().chain([list]) {
-            apply_filter(&program)?;
-        }
-        Ok(())
+        let mut program = numbers::program(&fates, Fate::Refuse(libc::ENOSYS));
+        let further: BpfProgram =
+            SeccompFilter::new(rules, absent, SeccompAction::Allow, NATIVE)?.try_into()?;
+        program.extend(further);
+        Ok(apply_filter(&program)?)
     }
 }
