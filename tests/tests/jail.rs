@@ -243,6 +243,44 @@ fn a_machine_without_user_namespaces_has_a_filter_and_says_so() {
 }
 
 #[test]
+fn when_no_more_namespaces_can_be_had_users_in_groups_are_apart_from_then_on() {
+    if !root("when_no_more_namespaces_can_be_had_users_in_groups_are_apart_from_then_on") {
+        return;
+    }
+    let site = site_with_groups();
+    let settings = without_namespaces(&site);
+    // As long as this file is there, they can be had.
+    let flag = site.path("without/there");
+    fs::write(&flag, "").unwrap();
+    let script = site.path("without/mail-jail");
+    let text = fs::read_to_string(&script).unwrap();
+    let with = format!(
+        "#!/bin/sh\n[ ! -e {0} ] || exec {1} \"$@\"\n",
+        flag.display(),
+        site.program("mail-jail").display()
+    );
+    fs::write(&script, text.replace("#!/bin/sh\n", &with)).unwrap();
+    let server = site.start(&format!("{SHARED}protocols = imap\nmail_max_connections = 1\n{settings}"));
+    let mut first = server.login("bob");
+    fs::remove_file(&flag).unwrap();
+    let mut others = [server.login("bob"), server.login("alice"), server.login("bob")];
+    for client in others.iter_mut().chain([&mut first]) {
+        client.ask("SELECT INBOX").ok();
+    }
+    server.wait_for_log("no more user namespaces can be had");
+    let rows = server.status("worker");
+    let count = |share: &str, form: &str| {
+        let begins = |row: &&Value| row["jail"].as_str().unwrap().starts_with(form);
+        rows.iter().filter(|row| row["share"] == share && row["clients"] == 1).filter(begins).count()
+    };
+    assert_eq!(
+        (count("all", "namespace"), count("all", "filter"), count("uid 20002", "dropped")),
+        (1, 1, 2),
+        "{rows:?}"
+    );
+}
+
+#[test]
 fn a_required_part_that_is_missing_is_an_error_at_start() {
     if !root("a_required_part_that_is_missing_is_an_error_at_start") {
         return;
