@@ -39,7 +39,7 @@ fn come_and_go(server: &Server, clients: usize) {
 
 fn start(settings: &str) -> Server {
     let users = (1..=20).map(|number| User::new(&format!("u{number}"), 20_000 + number));
-    let limits = "protocols = imap\nmail_max_userip_connections = 0\nmail_max_connections = 1000\nmail_worker_idle_time = 1h\n";
+    let limits = "protocols = imap\nauth_max_attempts_per_minute = 0\nmail_max_userip_connections = 0\nmail_max_connections = 1000\nmail_worker_idle_time = 1h\n";
     Site::with_users(users).start(&format!("{settings}{limits}"))
 }
 
