@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use envdump::Environment;
 use log::{error, info, warn};
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::Pid;
 use wire::{ConnectionId, Protocol, handoff};
@@ -112,7 +112,7 @@ impl Master {
         client: Option<OwnedFd>,
     ) -> io::Result<WorkerKey> {
         let (ours, theirs) = UnixStream::pair()?;
-        let marker = File::from(memfd_create(WORKING, MFdFlags::MFD_CLOEXEC)?);
+        let marker = marker()?;
         environment.set("WORKING_FD", WORKING_NUMBER.to_string()).map_err(io::Error::other)?;
         let mut descriptors =
             vec![(0, theirs.into()), (WORKING_NUMBER, marker.as_fd().try_clone_to_owned()?)];
@@ -313,6 +313,16 @@ impl Master {
         let reload = self.reload.as_ref().filter(|reload| reload.generation() == kind.generation);
         reload.map_or(&self.config, |reload| reload.config()).clone()
     }
+}
+
+/// The memory file in which a worker says for whom it works. It has room for that and cannot grow: memory in files is not
+/// what a process's limits count.
+fn marker() -> io::Result<File> {
+    let file = File::from(memfd_create(WORKING, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?);
+    file.set_len(4)?;
+    let seals = SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(file)
 }
 
 /// Where a client or its user is to be locked into a directory, and which.
