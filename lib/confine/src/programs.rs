@@ -66,13 +66,19 @@ fn talking(own: u32) -> Only {
     let only = [c::SYS_kill, c::SYS_tgkill]
         .iter()
         .fold(only, |only, &call| only.and_when(call, &[When::is(0, own)]));
+    // Others put programs and whole protocols into sockets.
+    let only = only.and_when(c::SYS_setsockopt, &[option(1, c::IPPROTO_TCP), option(2, c::TCP_NODELAY)]);
     // Limits of its own can only be lowered.
     only.and_when(c::SYS_prlimit64, &[When::is(0, 0)])
 }
 
+fn option(argument: u8, value: i32) -> When {
+    When::is(argument, value.unsigned_abs())
+}
+
 const EXECUTE: u32 = c::PROT_EXEC.unsigned_abs();
 
-const TALK: [i64; 17] = [
+const TALK: [i64; 16] = [
     c::SYS_read,
     c::SYS_readv,
     c::SYS_write,
@@ -85,7 +91,6 @@ const TALK: [i64; 17] = [
     c::SYS_getsockname,
     c::SYS_getpeername,
     c::SYS_getsockopt,
-    c::SYS_setsockopt,
     c::SYS_close,
     c::SYS_dup,
     c::SYS_dup3,
@@ -172,7 +177,7 @@ const COMMANDS: [i32; 11] = [
 /// How much there is to be read, whether to wait for it, and whether it is a terminal: FIONREAD, FIONBIO, TCGETS.
 const REQUESTS: [u32; 3] = [0x541b, 0x5421, 0x5401];
 
-const FILES: [i64; 38] = [
+const FILES: [i64; 35] = [
     c::SYS_pread64,
     c::SYS_preadv,
     c::SYS_preadv2,
@@ -180,9 +185,6 @@ const FILES: [i64; 38] = [
     c::SYS_pwritev,
     c::SYS_pwritev2,
     c::SYS_lseek,
-    c::SYS_sendfile,
-    c::SYS_splice,
-    c::SYS_copy_file_range,
     c::SYS_newfstatat,
     c::SYS_statx,
     c::SYS_statfs,

@@ -137,6 +137,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     // More than its share.
     attack("64 GB of memory", "mmap 0 0x1000000000 3 0x22 -1 0", NOWHERE),
     attack("a file in memory", "memfd_create 'hidden 0", THIRD_PARTY),
+    attack("a file in memory that grows", "ftruncate {marker} 0x1000000", NOWHERE),
     attack("memory that outlives it", "shmget 0 4096 0o1600", THIRD_PARTY),
     attack("more descriptors", "prlimit64 0 7 x'00000100000000000000010000000000 0", NOWHERE),
     attack("a descriptor beyond the limit", "dup3 0 0x100000 0", NOWHERE),
@@ -159,6 +160,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     attack("keys of others", "keyctl 0 -3 1", NOWHERE),
     attack("bpf", "bpf 0 {bpf map} 72", NOWHERE),
     attack("perf", "perf_event_open {perf clock} 0 -1 -1 0", NOWHERE),
+    attack("a program in a socket", "= [0x0004000000000006|0] ; = [1|$0] ; setsockopt {socket} 1 26 $1 16", THIRD_PARTY),
     attack("faults of its own", "userfaultfd 1", NOWHERE),
     attack("io_uring", "io_uring_setup 1 b'120", NOWHERE),
     attack("another personality", "personality 0x40000", NOWHERE),
@@ -200,6 +202,6 @@ pub(crate) fn number(name: &str) -> Option<i64> {
         setns SYS_setns, setpriority SYS_setpriority, setregid SYS_setregid, setresgid SYS_setresgid,
         setresuid SYS_setresuid, setreuid SYS_setreuid, setuid SYS_setuid, setxattr SYS_setxattr, shmget SYS_shmget,
         socket SYS_socket, socketpair SYS_socketpair, swapon SYS_swapon, syslog SYS_syslog, tgkill SYS_tgkill,
-        getpid SYS_getpid, umount2 SYS_umount2, unshare SYS_unshare, userfaultfd SYS_userfaultfd,
+        ftruncate SYS_ftruncate, setsockopt SYS_setsockopt, getpid SYS_getpid, umount2 SYS_umount2, unshare SYS_unshare, userfaultfd SYS_userfaultfd,
     }
 }

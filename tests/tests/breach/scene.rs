@@ -109,6 +109,7 @@ impl Scene {
             ("auth", auth),
             ("master", master),
             ("socket", socket.clone()),
+            ("marker", marker_of(own).to_string()),
             ("link", socket),
             ("port", internet(listeners.0.local_addr().unwrap().port())),
             ("any port", internet(0)),
@@ -194,7 +195,13 @@ fn socket_of(process: &Process) -> u32 {
     sockets.iter().find(|(_, name)| is_unix(name)).or(sockets.first()).map_or(0, |(number, _)| *number)
 }
 
-/// Where a process has some.
+/// The memory file in which it says for whom it works.
+fn marker_of(process: &Process) -> u32 {
+    let marker = process.descriptors().into_iter().find(|(_, name)| name.starts_with("/memfd:mail-working"));
+    marker.map_or(0, |(number, _)| number)
+}
+
+/// Where a process has some memory.
 fn memory_of(process: &Process) -> u64 {
     let maps = fs::read_to_string(format!("/proc/{}/maps", process.pid)).unwrap_or_default();
     let first = maps.split('-').next().unwrap_or_default();
