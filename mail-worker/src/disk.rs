@@ -2,9 +2,13 @@
 //!
 //! The process is this program again (`--sync`), started before there is any client, and has nothing: no capabilities,
 //! no files but what it is sent. It is sent an open file with a byte that says how much of it is to be brought to the
-//! disk, and answers each in turn with a byte: 0, or the error. It ends with the worker, or when its socket closes.
+//! disk, and answers each in turn with two: 0 or the error, and how long it took. It ends with the worker, or when its
+//! socket closes.
 //!
-//! Where it cannot be started, or dies, whoever syncs waits, and the neighbours with him.
+//! While the disk is known to be fast ([`Pace`]) whoever syncs waits, since that costs less; and where the process cannot
+//! be started, or dies, the neighbours wait with him however slow it is.
+
+mod pace;
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
@@ -15,12 +19,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use store::{Extent, Flush, Syncer, Ticket};
 
 use crate::seat::Seat;
+use pace::Pace;
 
 /// The worker's end.
 #[derive(Debug)]
@@ -36,6 +42,7 @@ struct Inner {
     next: Ticket,
     /// Sessions, by what they wait for.
     sessions: BTreeSet<(Ticket, Seat)>,
+    pace: Pace,
 }
 
 #[derive(Debug)]
@@ -50,6 +57,15 @@ struct Waiting {
     extent: Extent,
     flush: Flush,
     ticket: Ticket,
+    size: Size,
+}
+
+/// Whether how long a file takes says something of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    Usual,
+    /// It takes long on any.
+    Large,
 }
 
 impl Disk {
@@ -75,7 +91,7 @@ impl Disk {
     fn of(process: Process) -> Self {
         let (waiting, sessions) = (VecDeque::new(), BTreeSet::new());
         let (process, next) = (Some(process), Ticket(NonZeroU64::MIN));
-        Self(RefCell::new(Inner { process, waiting, sent: 0, next, sessions }))
+        Self(RefCell::new(Inner { process, waiting, sent: 0, next, sessions, pace: Pace::new() }))
     }
 
     /// Lends out what the loop is to watch for answers; none once the process has died.
@@ -92,7 +108,7 @@ impl Disk {
     /// an error, and nobody needs to wait.
     pub(crate) fn hear(&self) -> (Vec<Seat>, io::Result<()>) {
         let mut inner = self.0.borrow_mut();
-        let heard = inner.hear().and_then(|()| inner.send());
+        let heard = inner.hear(Instant::now()).and_then(|()| inner.send());
         (inner.arrived(), heard)
     }
 
@@ -121,7 +137,15 @@ impl Syncer for Disk {
             flush.complete(here(extent, &file));
             return flush;
         }
-        inner.waiting.push_back(Waiting { file, extent, flush: flush.clone(), ticket });
+        let size = size(&file, extent);
+        let now = Instant::now();
+        if inner.waiting.is_empty() && size == Size::Usual && inner.pace.is_fast(now) {
+            flush.complete(here(extent, &file));
+            let after = Instant::now();
+            inner.pace.took(after - now, after);
+            return flush;
+        }
+        inner.waiting.push_back(Waiting { file, extent, flush: flush.clone(), ticket, size });
         // With others under way, it is sent later, or found out to have died when it is heard.
         if inner.send().is_err()
             && inner.sent == 0
@@ -150,20 +174,23 @@ impl Inner {
         Ok(())
     }
 
-    fn hear(&mut self) -> io::Result<()> {
+    fn hear(&mut self, now: Instant) -> io::Result<()> {
         let Some(process) = &mut self.process else { return Ok(()) };
-        let mut answers = [0; AT_ONCE];
-        let count = match process.socket.read(&mut answers) {
+        let mut answers = [[0; 2]; AT_ONCE];
+        let bytes = match process.socket.read(answers.as_flattened_mut()) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-            count => count?,
+            bytes => bytes?,
         };
-        if count > self.sent {
+        let count = bytes / 2;
+        if bytes % 2 != 0 || count > self.sent {
             return Err(ErrorKind::InvalidData.into());
         }
-        for (answer, done) in answers.iter().zip(self.waiting.drain(..count)) {
-            let outcome = if *answer == 0 { Ok(()) } else { Err(Errno::from_raw((*answer).into())) };
-            done.flush.complete(outcome);
+        for ([error, took], done) in answers.into_iter().zip(self.waiting.drain(..count)) {
+            done.flush.complete(if error == 0 { Ok(()) } else { Err(Errno::from_raw(error.into())) });
+            if done.size == Size::Usual {
+                self.pace.took(TICK * took.into(), now);
+            }
         }
         self.sent -= count;
         Ok(())
@@ -202,16 +229,24 @@ pub(crate) fn serve(socket: OwnedFd) -> io::Result<()> {
             None => return Err(ErrorKind::InvalidData.into()),
         };
         let [code] = byte;
-        let answer = match here(extent(code)?, &file) {
+        let begun = Instant::now();
+        let error = match here(extent(code)?, &file) {
             Ok(()) => 0,
             Err(errno) => u8::try_from(errno as i32).unwrap_or(EIO),
         };
-        fdpass::send(&socket, &[answer], None)?;
+        let took = begun.elapsed().as_micros() / TICK.as_micros();
+        fdpass::send(&socket, &[error, u8::try_from(took).unwrap_or(u8::MAX)], None)?;
     }
 }
 
 fn here(extent: Extent, file: &File) -> Result<(), Errno> {
     extent.sync(file).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(EIO.into())))
+}
+
+/// Of a directory, and of what is only appended to, little is new, however long it is.
+fn size(file: &File, extent: Extent) -> Size {
+    let is_long = || file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() > LARGE);
+    if extent == Extent::All && is_long() { Size::Large } else { Size::Usual }
 }
 
 fn code(extent: Extent) -> u8 {
@@ -231,6 +266,10 @@ fn extent(code: u8) -> io::Result<Extent> {
 
 /// So many files are sent before the first is answered: the process does one after the other.
 const AT_ONCE: usize = 16;
+/// How exactly the process says how long one took, and 25 ms is the most it says.
+const TICK: Duration = Duration::from_micros(100);
+/// In bytes.
+const LARGE: u64 = 256 * 1024;
 const EIO: u8 = Errno::EIO as u8;
 
 #[cfg(test)]
@@ -260,7 +299,7 @@ mod tests {
         }
         assert_eq!(disk.hear().0, []);
         for seat in seats {
-            process.write_all(&[0]).unwrap();
+            process.write_all(&[0, 0]).unwrap();
             let (arrived, heard) = disk.hear();
             assert_eq!((arrived, heard.is_ok()), (vec![seat], true));
         }
@@ -271,7 +310,7 @@ mod tests {
         let (disk, mut process) = disk();
         let seat = Seat::of_key(1);
         disk.wait(disk.sync(file(), Extent::Data).ticket(), seat);
-        process.write_all(&[0, 0]).unwrap();
+        process.write_all(&[0; 4]).unwrap();
         let (arrived, heard) = disk.hear();
         assert_eq!((arrived, heard.unwrap_err().kind()), (vec![], ErrorKind::InvalidData));
         assert_eq!(disk.give_up(), [seat]);
@@ -291,9 +330,59 @@ mod tests {
                 asked += 1;
             }
             assert!(asked - arrived <= AT_ONCE);
-            process.write_all(&[0]).unwrap();
+            process.write_all(&[0, 0]).unwrap();
             arrived += disk.hear().0.len();
         }
         assert_eq!(asked, count);
+    }
+
+    /// One that is known to be fast.
+    fn fast_disk() -> (Disk, UnixStream) {
+        let (disk, mut process) = disk();
+        for _ in 0..100 {
+            if disk.sync_here(file(), Extent::Data) {
+                return (disk, process);
+            }
+            process.write_all(&[0, 3]).unwrap();
+            assert_eq!(disk.hear().0.len(), 1);
+        }
+        panic!("it is not believed");
+    }
+
+    impl Disk {
+        /// Is the file on the disk when this returns?
+        fn sync_here(&self, file: File, extent: Extent) -> bool {
+            let seat = Seat::of_key(1);
+            self.wait(self.sync(file, extent).ticket(), seat);
+            self.hear().0 == [seat]
+        }
+    }
+
+    #[test]
+    fn what_is_fast_is_waited_for_here() {
+        let (disk, _process) = fast_disk();
+        assert!(disk.sync_here(file(), Extent::Data));
+    }
+
+    #[test]
+    fn what_is_slow_is_not_waited_for_here() {
+        let (disk, mut process) = disk();
+        for _ in 0..100 {
+            assert!(!disk.sync_here(file(), Extent::Data));
+            process.write_all(&[0, 20]).unwrap();
+            assert_eq!(disk.hear().0.len(), 1);
+        }
+    }
+
+    #[test]
+    fn what_is_large_is_not_waited_for_here_nor_what_comes_after_it_and_it_tells_nothing() {
+        let (disk, mut process) = fast_disk();
+        let large = tempfile::tempfile().unwrap();
+        large.set_len(LARGE + 1).unwrap();
+        assert!(!disk.sync_here(large, Extent::All));
+        assert!(!disk.sync_here(file(), Extent::Data));
+        process.write_all(&[0, u8::MAX, 0, 3]).unwrap();
+        assert_eq!(disk.hear().0.len(), 2);
+        assert!(disk.sync_here(file(), Extent::Data));
     }
 }
