@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::chown;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use nix::sys::signal::Signal;
 use tests::process::Process;
 use tests::server::process;
-use tests::{Imap, SHARED, Server, installed, root, until};
+use tests::{Imap, SHARED, Server, Site, User, installed, root, skipped, until};
 
 const APPEND: &str = "APPEND INBOX {12+}\r\nSubject: x\r\n";
 
@@ -70,6 +71,37 @@ fn who_saves_waits_for_the_disk_and_nobody_else() {
     let answers = meanwhile(|| drop(saver.ask("EXPUNGE").ok()), &mut others);
     assert!(answers > 100, "while one expunged, the other had {answers} answers");
     drop((slow, her));
+}
+
+#[test]
+fn a_fast_disk_is_waited_for_where_one_is_until_it_is_slow() {
+    let name = "a_fast_disk_is_waited_for_where_one_is_until_it_is_slow";
+    let memory = tempfile::tempdir_in("/dev/shm");
+    if !root(name) || !installed(name, "strace") || memory.is_err() && !skipped(name, "no /dev/shm") {
+        return;
+    }
+    let memory = memory.unwrap();
+    chown(memory.path(), Some(20001), Some(20001)).unwrap();
+    let mail = format!("userdb_mail=maildir:{}", memory.path().display());
+    let users = [User::new("alice", 20001).with_extra(&mail), User::new("bob", 20002)];
+    let server = Site::with_users(users).start(&format!("{SHARED}protocols = imap\n"));
+    let mut saver = server.login("alice");
+    let mut others = [server.login("bob")];
+    others.iter_mut().for_each(|other| drop(other.ask("SELECT INBOX").ok()));
+    let (worker, waiting) = processes(&server);
+    let wakings = || waiting.status("voluntary_ctxt_switches");
+    until("a save that the other process has no part in", || {
+        let before = wakings();
+        saver.ask(APPEND).ok();
+        (wakings() == before).then_some(())
+    });
+    let slow = [&worker, &waiting].map(Slow::new);
+    saver.ask(APPEND).ok();
+    let before = wakings();
+    let answers = meanwhile(|| drop(saver.ask(APPEND).ok()), &mut others);
+    assert!(answers > 100, "while a second one was saved, the other had {answers} answers");
+    assert_ne!(wakings(), before);
+    drop(slow);
 }
 
 /// How many answers each of `others` has while that work is done.
