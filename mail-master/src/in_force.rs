@@ -31,6 +31,14 @@ impl Asked {
     }
 }
 
+/// Whether this process can lock a child into a directory, and then take even the right to it away. Root in a container
+/// may not.
+pub(crate) fn can_lock_in() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let own = Seen { status: &status, uid_map: "", environ: None };
+    own.number("CapEff", 16) & CHROOT_AND_SETPCAP == CHROOT_AND_SETPCAP
+}
+
 /// How a child is kept to whom it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -166,6 +174,8 @@ impl Seen<'_> {
 
 /// CAP_SETGID and CAP_SETUID.
 const SETUID_AND_SETGID: u64 = 1 << 6 | 1 << 7;
+/// CAP_SETPCAP and CAP_SYS_CHROOT.
+const CHROOT_AND_SETPCAP: u64 = 1 << 8 | 1 << 18;
 /// The mode of seccomp in which filters decide.
 const FILTERED: u64 = 2;
 

@@ -14,10 +14,10 @@ use crate::spawn::Confinement;
 /// A command that enters a jail and becomes a program in it.
 pub(crate) type Jailed = (PathBuf, Vec<OsString>);
 
-/// mail-login.
-pub(crate) fn login(config: &Config, host: &Host) -> Jailed {
+/// mail-login; `locked` into an empty directory where that can be.
+pub(crate) fn login(config: &Config, host: &Host, locked: bool) -> Jailed {
     let mut line = Line::new(&config.server.login_user, host);
-    if host.is_root() {
+    if locked {
         // To lock itself into an empty directory, and then to leave no capability even as a bound.
         line.option("--keep-cap", "sys_chroot");
         line.option("--keep-cap", "setpcap");

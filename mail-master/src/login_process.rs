@@ -21,7 +21,7 @@ use wire::{Protocol, login};
 
 use crate::auth_process::AuthKey;
 use crate::children::Role;
-use crate::in_force::Asked;
+use crate::in_force::{self, Asked};
 use crate::jail;
 use crate::link::{Link, Lost, Open};
 use crate::master::{Master, Source, Timer};
@@ -84,11 +84,12 @@ impl Master {
         let mut descriptors = vec![(0, theirs.into())];
         descriptors.extend((3..).zip(listeners));
         // It starts there, since its user may have no way to it.
-        let directory = self.host.is_root().then(|| self.config.server.base_dir.join(EMPTY));
+        let locked = self.host.is_root() && in_force::can_lock_in();
+        let directory = locked.then(|| self.config.server.base_dir.join(EMPTY));
         if directory.is_some() {
             environment.set("EMPTY_ROOT", ".").map_err(io::Error::other)?;
         }
-        let (program, arguments) = jail::login(&self.config, &self.host);
+        let (program, arguments) = jail::login(&self.config, &self.host, locked);
         let limits = self.config.protocol(protocol).login_limits();
         let spawn =
             Spawn { program, arguments, environment, descriptors, directory, limits, ..Spawn::default() };

@@ -25,6 +25,7 @@ use crate::auth_process::{AuthKey, AuthProcess};
 use crate::children::{Children, JournalKey, Role};
 use crate::config::{Config, Host};
 use crate::control::{Control, ControlKey};
+use crate::in_force;
 use crate::ledger::Ledger;
 use crate::link::{Lines, Link, Lost};
 use crate::listener::Listeners;
@@ -173,6 +174,9 @@ impl Master {
 
     /// Serves until it is told to stop; whether it came to serve at all.
     pub(crate) fn run(mut self) -> Result<(), String> {
+        if self.host.is_root() && !in_force::can_lock_in() {
+            warn!("login processes have no empty root: that takes CAP_SYS_CHROOT and CAP_SETPCAP");
+        }
         self.begin();
         let mut ready = Vec::new();
         while !self.is_stopped() {
