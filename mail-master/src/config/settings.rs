@@ -62,10 +62,10 @@ settings! {
         /// How long an answer is held back at most, up to a minute.
         auth_failure_max_delay: Duration = "15 secs" => AUTH_FAILURE_MAX_DELAY;
         /// How many attempts to log in without success there may be from one address in a minute; 0 is no limit.
-        auth_max_attempts_per_minute: u32 = "60" => AUTH_MAX_ATTEMPTS_PER_MINUTE;
+        auth_max_attempts_per_minute: u32 = "120" => AUTH_MAX_ATTEMPTS_PER_MINUTE;
         /// How many connections that are not logged in there may be from one address; 0 is no limit.
         /// One more is told so and closed.
-        login_max_connections_per_ip: u32 = "50";
+        login_max_connections_per_ip: u32 = "256";
         /// How many connections that are not logged in there may be in all; 0 is no limit.
         /// When one more comes, the oldest goes.
         login_max_connections_total: u32 = "1024";

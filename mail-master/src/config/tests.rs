@@ -196,7 +196,7 @@ fn databases_may_be_written_in_each_of_dovecots_ways() {
         "13\n\
          AUTH_FAILURE_DELAY=2\n\
          AUTH_FAILURE_MAX_DELAY=15\n\
-         AUTH_MAX_ATTEMPTS_PER_MINUTE=60\n\
+         AUTH_MAX_ATTEMPTS_PER_MINUTE=120\n\
          AUTH_MECHANISMS=plain\n\
          AUTH_USERNAME_CHARS=abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_@\n\
          AUTH_WORKER_MAX_COUNT=30\n\
