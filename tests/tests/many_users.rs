@@ -405,7 +405,8 @@ fn start(count: usize, together: usize, settings: &str) -> (World, Server) {
     // A seed of 0 would stay 0.
     let world = World::new(count, &mut Dice(seed << 1 | 1));
     let server = world.site().start(&format!(
-        "{SHARED}protocols = imap\nmail_max_connections = {}\nmail_max_userip_connections = 0\n{settings}",
+        "{SHARED}protocols = imap\nmail_max_connections = {}\nmail_max_userip_connections = 0\n\
+         fsync_disable = yes\n{settings}",
         together / WORKERS + together / 10
     ));
     (world, server)
@@ -456,7 +457,7 @@ fn where_users_in_groups_are_apart_they_have_the_same_rights() {
 }
 
 /// How many users there are, and how many of them are there at once.
-const USERS: usize = 1500;
+const USERS: usize = 1200;
 const TOGETHER: usize = 300;
 /// Where most of them have a process of their own.
 const USERS_APART: usize = 160;
