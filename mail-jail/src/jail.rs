@@ -91,8 +91,12 @@ pub(crate) fn enter(plan: &Plan) -> Result<Confined, NotConfined> {
     let mut confined = Confined::default();
     // Nobody looks into this process while it has both root and the way down.
     prctl::set_dumpable(false).map_err(refused("becoming opaque to other processes"))?;
-    let paths = plan.paths.open()?;
+    let mut paths = plan.paths.open()?;
     hold(plan, &mut confined)?;
+    if confined.form == Form::Filter && paths.is_none() {
+        // Who can become somebody could look into his other processes, which a namespace does not let him.
+        paths = Some(Opened::all()?);
+    }
     // Not where there is no right to it; no-new-privs comes to the same then.
     let bounded = may(Capability::CAP_SETPCAP);
     if bounded {

@@ -54,6 +54,14 @@ pub(crate) enum Walled {
 pub(crate) struct Opened(Vec<(PathFd, BitFlags<AccessFs>)>);
 
 impl Opened {
+    /// All files: what that leaves of it is a wall between the processes inside and all others, of whom none can be
+    /// looked into, whoever's it is.
+    pub(crate) fn all() -> Result<Self, NoPath> {
+        let root = PathBuf::from("/");
+        let opened = PathFd::new(&root).map_err(|why| NoPath { path: root, why })?;
+        Ok(Self(vec![(opened, AccessFs::from_all(KNOWN))]))
+    }
+
     /// Puts them in force for good. No-new-privs has to be set.
     pub(crate) fn wall(self) -> Result<Walled, NotWalled> {
         let mut rules = Ruleset::default().handle_access(AccessFs::from_all(KNOWN))?.create()?;

@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used)]
 
 use std::fmt::Write;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 
 const BASE: [&str; 6] = ["--user", "19001", "--group", "19001", "--keep-cap", "setuid,setgid"];
@@ -42,6 +43,22 @@ impl Neighbour {
 }
 
 impl Drop for Neighbour {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// A process outside, of somebody who can be become.
+struct Outsider(Child);
+
+impl Outsider {
+    fn start() -> Self {
+        Self(Command::new("sleep").arg("600").gid(20001).uid(20001).spawn().unwrap())
+    }
+}
+
+impl Drop for Outsider {
     fn drop(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -258,4 +275,39 @@ fn another_abi_is_the_end() {
     }
     let status = mail_jail(&["--identity", "filter", program.to_str().unwrap()]).status().unwrap();
     assert_eq!(status.signal(), Some(libc::SIGSYS));
+}
+
+#[test]
+fn processes_of_those_who_can_be_become_are_not_looked_into() {
+    use libc as c;
+    let outsider = Outsider::start();
+    for form in FORMS {
+        if !possible("processes_of_those_who_can_be_become_are_not_looked_into", form) {
+            continue;
+        }
+        let become_him = format!(
+            "syscall({}, 20001, 20001, 20001), syscall({}, 20001, 20001, 20001)",
+            c::SYS_setresgid,
+            c::SYS_setresuid
+        );
+        let open = |mode, file| {
+            let path = format!("/proc/{}/{file}", outsider.0.id());
+            format!("({become_him}, $! = 0, open(my $file, '{mode}', '{path}') ? 0 : -1)[-1]")
+        };
+        each_comes_to(
+            &["--identity", form],
+            &[
+                ("his environment", open("<", "environ"), &[libc::EACCES]),
+                ("his memory", open("+<", "mem"), &[libc::EACCES]),
+                ("what may be read", open("<", "status"), DONE),
+                (
+                    "his mail",
+                    format!(
+                        "({become_him}, open(my $file, '+>', \"/tmp/attack.$$\") && unlink(\"/tmp/attack.$$\") ? 0 : -1)[-1]"
+                    ),
+                    DONE,
+                ),
+            ],
+        );
+    }
 }

@@ -79,14 +79,14 @@ fn where_namespaces_are_forbidden_there_is_the_filter_and_a_line() {
     };
     assert_eq!(
         said_by(&[]),
-        (Some(0), "filter seccomp no-new-privs\nmail-jail: no namespace: making one: EPERM: Operation not permitted\n".into())
+        (Some(0), "filter seccomp landlock no-new-privs\nmail-jail: no namespace: making one: EPERM: Operation not permitted\n".into())
     );
     let (code, text) = said_by(&["--require", "namespace"]);
     assert_eq!(code, Some(126));
     assert!(text.starts_with("mail-jail: no namespace, which is required: making one: EPERM"), "{text}");
     let (code, text) = said_by(&["--dry-run"]);
     assert_eq!(code, Some(0));
-    assert!(text.contains("\nhere: filter seccomp no-new-privs\nhere: no namespace: "), "{text}");
+    assert!(text.contains("\nhere: filter seccomp landlock no-new-privs\nhere: no namespace: "), "{text}");
 }
 
 /// A container, as far as users go: a namespace with the lower 65536 ids, and a root who is none outside.
@@ -141,12 +141,12 @@ fn in_a_container_there_is_what_it_allows() {
     assert_eq!(container.run(&within), "namespace seccomp no-new-privs\n");
     let beyond = container.run(&within.replacen("20000-20099", "20000-70000", 1));
     assert!(
-        beyond.starts_with("filter seccomp no-new-privs\nmail-jail: no namespace: writing /proc/"),
+        beyond.starts_with("filter seccomp landlock no-new-privs\nmail-jail: no namespace: writing /proc/"),
         "{beyond}"
     );
     let forbidden = container.run(&format!("echo 0 >/proc/sys/user/max_user_namespaces; {within}"));
     assert!(
-        forbidden.starts_with("filter seccomp no-new-privs\nmail-jail: no namespace: making one: ENOSPC"),
+        forbidden.starts_with("filter seccomp landlock no-new-privs\nmail-jail: no namespace: making one: ENOSPC"),
         "{forbidden}"
     );
 }
