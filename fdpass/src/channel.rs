@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use thiserror::Error;
 
 use crate::passing::{receive, send};
@@ -72,7 +73,8 @@ impl Channel {
     /// Those of fcntl(2).
     pub fn new(socket: impl Into<OwnedFd>) -> io::Result<Self> {
         let socket = UnixStream::from(socket.into());
-        socket.set_nonblocking(true)?;
+        // Not by ioctl(2), whose word for it no system call filter can read.
+        fcntl_setfl(&socket, fcntl_getfl(&socket)? | OFlags::NONBLOCK)?;
         Ok(Self {
             socket,
             input: Vec::new(),

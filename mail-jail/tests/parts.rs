@@ -146,7 +146,8 @@ fn in_a_container_there_is_what_it_allows() {
     );
     let forbidden = container.run(&format!("echo 0 >/proc/sys/user/max_user_namespaces; {within}"));
     assert!(
-        forbidden.starts_with("filter seccomp landlock no-new-privs\nmail-jail: no namespace: making one: ENOSPC"),
+        forbidden
+            .starts_with("filter seccomp landlock no-new-privs\nmail-jail: no namespace: making one: ENOSPC"),
         "{forbidden}"
     );
 }

@@ -60,16 +60,28 @@ fn talking(own: u32) -> Only {
     let only = COMMANDS
         .iter()
         .fold(only, |only, &command| only.and_when(c::SYS_fcntl, &[When::is(1, command.unsigned_abs())]));
+    let only = on_shared_sockets(only);
     let only =
         REQUESTS.iter().fold(only, |only, &request| only.and_when(c::SYS_ioctl, &[When::is(1, request)]));
     // abort(3) signals itself.
     let only = [c::SYS_kill, c::SYS_tgkill]
         .iter()
         .fold(only, |only, &call| only.and_when(call, &[When::is(0, own)]));
-    // Others put programs and whole protocols into sockets.
-    let only = only.and_when(c::SYS_setsockopt, &[option(1, c::IPPROTO_TCP), option(2, c::TCP_NODELAY)]);
     // Limits of its own can only be lowered.
     only.and_when(c::SYS_prlimit64, &[When::is(0, 0)])
+}
+
+/// What is done to a socket is done to it in all processes that have it: a listener could be closed, made deaf by a filter
+/// of its own, or have whoever accepts from it wait, and a client's socket whoever serves it now. Others put programs
+/// and whole protocols into sockets.
+fn on_shared_sockets(only: Only) -> Only {
+    // Sending can also connect, for one that listens no more.
+    let connecting = c::MSG_FASTOPEN.unsigned_abs();
+    only.and_when(c::SYS_sendto, &[When::has_none(3, connecting)])
+        .and_when(c::SYS_sendmsg, &[When::has_none(2, connecting)])
+        .and_when(c::SYS_shutdown, &[option(1, c::SHUT_WR)])
+        .and_when(c::SYS_setsockopt, &[option(1, c::IPPROTO_TCP), option(2, c::TCP_NODELAY)])
+        .and_when(c::SYS_fcntl, &[option(1, c::F_SETFL), When::has(2, c::O_NONBLOCK.unsigned_abs())])
 }
 
 fn option(argument: u8, value: i32) -> When {
@@ -78,16 +90,13 @@ fn option(argument: u8, value: i32) -> When {
 
 const EXECUTE: u32 = c::PROT_EXEC.unsigned_abs();
 
-const TALK: [i64; 16] = [
+const TALK: [i64; 13] = [
     c::SYS_read,
     c::SYS_readv,
     c::SYS_write,
     c::SYS_writev,
     c::SYS_recvfrom,
     c::SYS_recvmsg,
-    c::SYS_sendto,
-    c::SYS_sendmsg,
-    c::SYS_shutdown,
     c::SYS_getsockname,
     c::SYS_getpeername,
     c::SYS_getsockopt,
@@ -160,13 +169,12 @@ const TIME: [i64; 5] = [
 ];
 
 /// Not whom it signals, nor by what.
-const COMMANDS: [i32; 11] = [
+const COMMANDS: [i32; 10] = [
     c::F_DUPFD,
     c::F_DUPFD_CLOEXEC,
     c::F_GETFD,
     c::F_SETFD,
     c::F_GETFL,
-    c::F_SETFL,
     c::F_GETLK,
     c::F_SETLK,
     c::F_SETLKW,
@@ -174,8 +182,8 @@ const COMMANDS: [i32; 11] = [
     c::F_OFD_SETLK,
 ];
 
-/// How much there is to be read, whether to wait for it, and whether it is a terminal: FIONREAD, FIONBIO, TCGETS.
-const REQUESTS: [u32; 3] = [0x541b, 0x5421, 0x5401];
+/// How much there is to be read, and whether it is a terminal: FIONREAD, TCGETS.
+const REQUESTS: [u32; 2] = [0x541b, 0x5401];
 
 const FILES: [i64; 35] = [
     c::SYS_pread64,

@@ -2,10 +2,15 @@ use super::*;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::thread;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::socket::{self, MsgFlags, Shutdown, SockaddrIn, setsockopt, sockopt};
 
 /// In a thread of its own, which the filter ends with.
 fn under<T: Send + 'static>(only: fn(u32) -> Only, work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -37,6 +42,31 @@ fn a_login_takes_clients_and_talks_and_does_nothing_else() {
         assert!(is_absent(UnixStream::pair()));
         assert!(is_absent(Command::new("/bin/true").spawn()));
     });
+}
+
+/// Other logins have the same listeners, and the master.
+#[test]
+fn a_login_can_spoil_no_socket_for_others() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let own = listener.try_clone().unwrap();
+    under(login_filter, move || {
+        let fd = own.as_raw_fd();
+        let absent = |outcome: nix::Result<()>| outcome == Err(Errno::ENOSYS);
+        assert!(absent(socket::shutdown(fd, Shutdown::Read)));
+        assert!(absent(socket::shutdown(fd, Shutdown::Both)));
+        let to = SockaddrIn::new(127, 0, 0, 1, 1);
+        let connecting = MsgFlags::from_bits_retain(libc::MSG_FASTOPEN);
+        assert!(absent(socket::sendto(fd, b"x", &to, connecting).map(drop)));
+        assert!(absent(socket::sendmsg(fd, &[], &[], connecting, Some(&to)).map(drop)));
+        assert!(absent(setsockopt(&own, sockopt::ReuseAddr, &false)));
+        assert!(absent(setsockopt(&own, sockopt::RcvBuf, &0)));
+        assert!(is_absent(own.set_nonblocking(false)));
+        assert!(absent(fcntl(&own, FcntlArg::F_SETFL(OFlag::empty())).map(drop)));
+        fcntl(&own, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    });
+    let _client = TcpStream::connect(address).unwrap();
 }
 
 #[test]
