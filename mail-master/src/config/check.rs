@@ -11,7 +11,7 @@ use crate::config::host::Host;
 use crate::config::problem::{Problem, Report};
 use crate::config::table::Written;
 use crate::config::value::{Jail, LogTo, Share};
-use crate::config::{Config, ProtocolSettings, upper};
+use crate::config::{Config, IdMap, ProtocolSettings, upper};
 
 /// Looks at everything; what is wrong is a problem in `report`.
 pub(super) fn check(config: &Config, host: &Host, report: &mut Report) {
@@ -19,6 +19,7 @@ pub(super) fn check(config: &Config, host: &Host, report: &mut Report) {
     check.ranges();
     check.accounts();
     check.sharing();
+    check.static_users();
     check.jail();
     check.access_groups();
     check.programs();
@@ -97,6 +98,7 @@ impl Check<'_> {
             let protocol = settings.protocol;
             if self.host.is_root() {
                 self.finite_ranges(settings);
+                self.somebody_to_become(settings);
             }
             if settings.mail_chroot.is_some() {
                 let what = "mail_chroot cannot be where clients of all users share a process";
@@ -142,6 +144,45 @@ impl Check<'_> {
             proposed.join(", ")
         );
         self.blame(settings.protocol, "mail_process_per_connection", Problem::error(what).help(help));
+    }
+
+    /// The map of a shared process has somebody in it, and none of those whom every system has.
+    fn somebody_to_become(&mut self, settings: &ProtocolSettings) {
+        let server = &self.config.server;
+        let map = IdMap::new(server, settings);
+        for (name, ids) in [("last_valid_uid", &map.uids), ("last_valid_gid", &map.gids)] {
+            if ids.is_empty() {
+                let what = format!("nobody is left up to {name} whom a shared process could become");
+                let help = "write a range that has more in it than the server's own users and 65534";
+                self.blame(Protocol::Imap, name, Problem::error(what).help(help));
+            }
+        }
+        if server.first_valid_uid < FIRST_OF_A_PACKAGE {
+            let what = "a shared process may become the system's own users, such as those of other servers";
+            let help = "write as first_valid_uid the first uid that has mail";
+            self.blame(Protocol::Imap, "first_valid_uid", Problem::warning(what).help(help));
+        }
+    }
+
+    /// Who is everybody's user in the file system must be allowed to be a mail user.
+    fn static_users(&mut self) {
+        let server = &self.config.server;
+        let uids = (server.first_valid_uid, server.last_valid_uid);
+        let gids = (server.first_valid_gid, server.last_valid_gid);
+        let config = self.config;
+        for settings in config.served().filter(|_| self.host.is_root()) {
+            let uid = settings.mail_uid.as_ref().map(|user| user.0.as_raw());
+            let gid = settings.mail_gid.as_ref().map(|group| group.0.as_raw());
+            for (name, id, kind, (first, last)) in
+                [("mail_uid", uid, "uid", uids), ("mail_gid", gid, "gid", gids)]
+            {
+                let Some(id) = id.filter(|&id| id < first || (last != 0 && id > last)) else { continue };
+                let what =
+                    format!("{name} is {id}, which is outside of first_valid_{kind} and last_valid_{kind}");
+                let problem = Problem::error(what).help("write another, or a range that it is in");
+                self.blame(settings.protocol, name, problem);
+            }
+        }
     }
 
     /// What cannot be, and what is weaker than it could be.
@@ -296,6 +337,9 @@ fn login_defs(path: &Path) -> BTreeMap<String, u32> {
     };
     text.lines().filter_map(pair).collect()
 }
+
+/// Users below are the same on all machines of a kind: daemon, www-data and the like.
+const FIRST_OF_A_PACKAGE: u32 = 100;
 
 /// Groups below are the system's own.
 const FIRST_ORDINARY: u32 = 1000;

@@ -282,3 +282,29 @@ fn passwords_are_shown_nowhere() {
     assert!(!format!("{config:?}").contains("swordfish"));
     assert!(!print(&config, &machine.host, Shown::All).contains("swordfish"));
 }
+
+#[test]
+fn a_shared_process_has_somebody_to_become_and_no_system_user() {
+    let shared = |ranges: &str| format!("mail_process_per_connection = no\n{ranges}");
+    let gids = "first_valid_gid = 1000\nlast_valid_gid = 2000\n";
+    for (ids, name) in [("65534", "uid"), ("103", "uid")] {
+        let error = only(&shared(&format!("first_valid_uid = {ids}\nlast_valid_uid = {ids}\n{gids}")));
+        assert!(error.contains(&format!("nobody is left up to last_valid_{name}")), "{error}");
+    }
+    let text = format!("first_valid_uid = 1\nlast_valid_uid = 2000\n{gids}");
+    let warnings = Machine::root().warnings(&shared(&text));
+    assert!(warnings.iter().any(|line| line.contains("may become the system's own users")), "{warnings:?}");
+    assert_eq!(Machine::root().warnings(&text), [""; 0]);
+}
+
+#[test]
+fn static_users_are_within_the_ranges() {
+    let error = only("first_valid_uid = 6000\nmail_uid = vmail\n");
+    assert!(
+        error.contains("mail_uid is 5000, which is outside of first_valid_uid and last_valid_uid"),
+        "{error}"
+    );
+    let error = only("last_valid_gid = 5000\nmail_gid = shared\n");
+    assert!(error.contains("mail_gid is 6000"), "{error}");
+    assert!(Machine::root().errors(&format!("{USERS}mail_uid = vmail\nmail_gid = shared\n")).is_empty());
+}

@@ -62,7 +62,13 @@ impl Value for MegaBytes {
     const KIND: &'static str = "size in megabytes: 256, 256M, 1G; 0 is no limit";
 
     fn parse(text: &str, _: &Host) -> Result<Self, Fault> {
-        size(text, MEGA).map(Self)
+        match size(text, MEGA)? {
+            bytes @ (0 | LEAST..) => Ok(Self(bytes)),
+            _ => Err(Fault::new(
+                format!("'{text}' is too little for any program to start in"),
+                "write 16 or more, or 0 for no limit",
+            )),
+        }
     }
 
     fn variable(&self) -> Option<String> {
@@ -84,6 +90,9 @@ impl Value for Mode {
         Some(format!("{:04o}", self.0))
     }
 }
+
+/// What a program and its libraries take before it does anything, with some room.
+const LEAST: u64 = 16 * MEGA;
 
 /// A whole decimal number and nothing else. What C would read as octal or hexadecimal is refused, not misread.
 fn whole(text: &str) -> Result<u64, Fault> {

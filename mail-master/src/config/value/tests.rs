@@ -52,7 +52,9 @@ fn sizes_are_megabytes_or_bytes_without_a_unit() {
     assert_eq!(parse::<Bytes>("64k").unwrap().0, 65536);
     assert_eq!(parse::<Bytes>("65536").unwrap().0, 65536);
     assert_eq!(variable::<MegaBytes>("0"), None);
-    assert_eq!(variable::<MegaBytes>("1536k").as_deref(), Some("2"));
+    assert_eq!(variable::<MegaBytes>("17000k").as_deref(), Some("17"));
+    assert_eq!(parse::<MegaBytes>("16").unwrap().0, 16 << 20);
+    assert!(parse::<MegaBytes>("15M").unwrap_err().starts_with("'15M' is too little"));
     assert!(parse::<Bytes>("1x").unwrap_err().contains("'x' is no unit of size"));
     assert!(parse::<MegaBytes>("99999999999T").unwrap_err().contains("too large"));
 }
