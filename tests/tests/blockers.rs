@@ -69,6 +69,20 @@ fn fail2ban_finds_who_is_to_be_blocked_and_nobody_else() {
     let syslog = server.site.path("syslog");
     fs::write(&syslog, server.log().replace(" mail-master: ", " host mail-master[7]: ")).unwrap();
     assert_eq!(found(&syslog, "normal"), bad(&[]));
+    // As the journal has what is on standard error.
+    let twice = |line: &str| Some(format!("{} host mail-master[7]: {line}\n", line.get(..15)?));
+    fs::write(&syslog, server.log().lines().filter_map(twice).collect::<String>()).unwrap();
+    assert_eq!(found(&syslog, "normal"), bad(&[]));
+}
+
+/// Any user may log to the journal under any name, but not from a unit.
+#[test]
+fn of_the_journal_only_the_servers_own_lines_are_read() {
+    for file in ["fail2ban/filter.d/mail-master.conf", "crowdsec/acquis.d/mail-master.yaml"] {
+        let text = fs::read_to_string(shipped(file)).unwrap();
+        assert!(text.contains("_SYSTEMD_UNIT=mail-master.service"), "{file}");
+        assert!(!text.contains("SYSLOG_IDENTIFIER="), "{file}");
+    }
 }
 
 #[test]
