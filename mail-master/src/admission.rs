@@ -108,7 +108,9 @@ impl Master {
                 "{}: {}: auth does not know of the success that the login reports",
                 request.protocol, request.remote.0
             );
-            return self.refuse_internal(key);
+            let login = admission.login;
+            self.refuse_internal(key);
+            return self.excuse_login(login);
         }
         let invoker = self.host.invoker_unless_root();
         let rules = Rules { server: &self.config.server, protocol: &settings, invoker };
@@ -239,7 +241,7 @@ impl Master {
         });
         let Some((key, _)) = found else {
             warn!("a login says 'greeted' of request {request}, which it was not asked for");
-            return;
+            return self.excuse_login(Some(login));
         };
         let started = self.offer(key).and_then(|offer| self.start_private_worker(offer, Answers::Login));
         let Some(admission) = self.take_admission(key) else { return };

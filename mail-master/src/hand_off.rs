@@ -1,7 +1,7 @@
 //! The master's side of mail-handoff(7): what workers are told, and what becomes of what they say.
 //!
 //! Nothing that a worker says can hurt more than its own clients: an id that is not in its account is logged and
-//! passed over, a line that is none ends its link, and it serves on without.
+//! passed over, a line that is none ends its link, and so do many such ids; it serves on without.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use wire::ConnectionId;
 use wire::handoff::{FromWorker, ToWorker};
 
 use crate::admission::Offer;
-use crate::link::{Lost, Open};
+use crate::link::{Link, Lost, Open};
 use crate::master::{Master, Timer};
 use crate::pool::{Hello, WorkerKey};
 
@@ -66,14 +66,14 @@ impl Master {
         while let Some(link) = self.pool.workers.get_mut(key).and_then(|worker| worker.link.as_mut()) {
             let Some(record) = link.next()? else { break };
             if let Some(message) = FromWorker::parse(&record)? {
-                self.worker_says(key, message);
+                self.worker_says(key, message)?;
             }
         }
         Ok(())
     }
 
-    fn worker_says(&mut self, key: WorkerKey, message: FromWorker) {
-        let Some(worker) = self.pool.workers.get_mut(key) else { return };
+    fn worker_says(&mut self, key: WorkerKey, message: FromWorker) -> Result<(), Lost> {
+        let Some(worker) = self.pool.workers.get_mut(key) else { return Ok(()) };
         match message {
             FromWorker::Hello { program, clients, identity } => {
                 let clients = usize::try_from(clients).ok().filter(|clients| *clients > 0);
@@ -81,7 +81,7 @@ impl Master {
                 self.look_at_worker(key);
                 self.probe_answered(key);
             }
-            FromWorker::Ready(id) => self.worker_ready(key, id),
+            FromWorker::Ready(id) => return self.worker_ready(key, id),
             FromWorker::Refused { id, text } => {
                 if worker.offered.remove(&id) {
                     warn!("session {id}: pid {} does not take it: {text}", worker.pid);
@@ -89,6 +89,7 @@ impl Master {
                     self.keep_worker(key);
                 } else if !worker.withdrawn.remove(&id) {
                     warn!("pid {} refuses session {id}, which it was not offered", worker.pid);
+                    return self.excuse(key);
                 }
             }
             FromWorker::Gone { id, reason, input, output } => {
@@ -97,7 +98,8 @@ impl Master {
                     self.not_taken(key, id);
                     self.keep_worker(key);
                 } else if !worker.withdrawn.remove(&id) {
-                    self.session_gone(key, id, &format!("{}, in={input} out={output}", reason.word()));
+                    let how = format!("{}, in={input} out={output}", reason.word());
+                    return self.session_gone(key, id, &how);
                 }
             }
             FromWorker::State(state) => {
@@ -113,10 +115,16 @@ impl Master {
                 worker.silent = false;
             }
         }
+        Ok(())
     }
 
-    fn worker_ready(&mut self, key: WorkerKey, id: ConnectionId) {
-        let Some(worker) = self.pool.workers.get_mut(key) else { return };
+    fn excuse(&mut self, key: WorkerKey) -> Result<(), Lost> {
+        let link = self.pool.workers.get_mut(key).and_then(|worker| worker.link.as_mut());
+        link.map_or(Ok(()), Link::excuse)
+    }
+
+    fn worker_ready(&mut self, key: WorkerKey, id: ConnectionId) -> Result<(), Lost> {
+        let Some(worker) = self.pool.workers.get_mut(key) else { return Ok(()) };
         let pid = worker.pid;
         if worker.offered.contains(&id) && self.is_offered(key, id) {
             self.tell_worker(key, &ToWorker::Serve(id));
@@ -127,18 +135,22 @@ impl Master {
             }
         } else if !self.pool.workers.get(key).is_some_and(|worker| worker.withdrawn.contains(&id)) {
             warn!("pid {pid} is ready for session {id}, which it was not offered");
+            return self.excuse(key);
         }
+        Ok(())
     }
 
-    fn session_gone(&mut self, key: WorkerKey, id: ConnectionId, how: &str) {
+    fn session_gone(&mut self, key: WorkerKey, id: ConnectionId, how: &str) -> Result<(), Lost> {
         if self.ledger.entry(id).and_then(|entry| entry.worker) != Some(key) {
             let pid = self.pool.workers.get(key).map_or(0, |worker| worker.pid.as_raw());
-            return warn!("pid {pid} says that session {id} is gone, which is not its");
+            warn!("pid {pid} says that session {id} is gone, which is not its");
+            return self.excuse(key);
         }
         if let Some(entry) = self.ledger.close(id) {
             debug!("{}: session {id} of {} is gone: {how}", entry.group.protocol, entry.group.user);
         }
         self.keep_worker(key);
+        Ok(())
     }
 
     /// A worker has not answered for a client: it is taken back, and offered to another.

@@ -20,6 +20,8 @@ pub(crate) enum Lost {
     Bad(#[from] Bad),
     #[error("link: peer does not read, {0} bytes wait")]
     Full(usize),
+    #[error("link: peer goes on about what it does not have")]
+    Nonsense,
 }
 
 /// Whether the peer may say more.
@@ -99,6 +101,8 @@ pub(crate) struct Link {
     lines: Lines,
     assembler: Assembler,
     limit: usize,
+    /// How often it was excused.
+    excused: u32,
 }
 
 impl Link {
@@ -110,7 +114,8 @@ impl Link {
         key: usize,
         io: &Loop,
     ) -> Result<Self, Lost> {
-        let mut link = Self { lines: Lines::new(channel, key, io)?, assembler, limit: Channel::FULL };
+        let mut link =
+            Self { lines: Lines::new(channel, key, io)?, assembler, limit: Channel::FULL, excused: 0 };
         link.send(version_line, None, io)?;
         Ok(link)
     }
@@ -161,6 +166,13 @@ impl Link {
         self.lines.channel.take_fd().ok_or(Lost::Bad(Bad::NoDescriptor(word)))
     }
 
+    /// Excuses that the peer spoke of what it does not have, which was logged: what crosses on its way can make it look
+    /// so, but not for ever. A peer is to fill no log.
+    pub(crate) fn excuse(&mut self) -> Result<(), Lost> {
+        self.excused += 1;
+        if self.excused > MOST_EXCUSED { Err(Lost::Nonsense) } else { Ok(()) }
+    }
+
     /// Whether the peer keeps up.
     pub(crate) fn has_room(&self) -> bool {
         self.lines.backlog() < Channel::FULL
@@ -171,6 +183,9 @@ impl Link {
         self.lines.backlog() == 0
     }
 }
+
+/// How often in its life.
+const MOST_EXCUSED: u32 = 1000;
 
 impl From<Link> for Lines {
     fn from(link: Link) -> Self {

@@ -192,6 +192,16 @@ impl Master {
         }
     }
 
+    /// Excuses a login that spoke of what it does not have; not for ever.
+    pub(crate) fn excuse_login(&mut self, key: Option<LoginKey>) {
+        if let Some(key) = key
+            && let Some(login) = self.logins.get_mut(key)
+            && let Err(why) = login.link.excuse()
+        {
+            self.drop_login(key, &why);
+        }
+    }
+
     /// Ends a login process that does not keep to the protocol.
     fn drop_login(&mut self, key: LoginKey, why: &Lost) {
         let Some(login) = self.logins.get(key) else { return };

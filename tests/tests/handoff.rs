@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use tests::{Imap, Server, Site, User, until};
 
 /// What is written in the user database of those whom the worker mistreats: their names.
-const SCRIPTS: [&str; 19] = [
+const SCRIPTS: [&str; 20] = [
     "serve",
     "refuse",
     "refuse-once",
@@ -27,6 +27,7 @@ const SCRIPTS: [&str; 19] = [
     "descriptor-once",
     "unlink-once",
     "flood",
+    "babble",
     "wrong",
     "gone-twice",
     "full",
@@ -255,6 +256,16 @@ fn ids_that_are_not_the_workers_are_logged_and_do_nothing() {
     client.ask("LOGOUT").ok();
     server.wait_for_sessions(1);
     alice.ask("NOOP").ok();
+}
+
+#[test]
+fn a_worker_that_goes_on_about_what_is_not_its_fills_no_log() {
+    let server = start("");
+    let _client = server.login("babble");
+    server.wait_for_log("link: peer goes on about what it does not have; it gets no more clients");
+    let lines = server.log().matches("says that session 4000000000 is gone, which is not its").count();
+    assert!((500..=1001).contains(&lines), "{lines} lines");
+    server.login("alice").ask("NOOP").ok();
 }
 
 #[test]

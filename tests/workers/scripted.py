@@ -264,6 +264,9 @@ class Worker:
         elif script == "flood":
             self.pour(b"pong\tnumber=7\nnews\tof=nothing\n" * 50000)
             self.tell("ready", id=number)
+        elif script == "babble":
+            self.tell("ready", id=number)
+            self.pour(b"gone\tid=4000000000\treason=logout\n" * 50000)
         elif script == "wrong":
             for other in (4000000000, 4294967295):
                 self.tell("ready", id=other)
