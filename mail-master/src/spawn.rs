@@ -2,9 +2,9 @@
 //!
 //! A child starts in `/` unless a directory of ours is named: the master waits for its exec, and a home may be on a file
 //! system that does not answer.
-//! It gets exactly the descriptors that are named, an environment of its own, its own process group (so that a
-//! terminal's Ctrl-C reaches the master alone), and, where a mail user is named, that user's identity for good
-//! before it runs any code.
+//! It gets exactly the descriptors that are named, an environment of its own, its own session (so that a terminal's
+//! Ctrl-C reaches the master alone, and no child reaches the terminal), and, where a mail user is named, that user's
+//! identity for good before it runs any code.
 #![allow(unsafe_code)]
 
 use std::ffi::OsString;
@@ -22,7 +22,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::prctl::set_no_new_privs;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Pid, Uid, chdir, chroot, dup, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Pid, Uid, chdir, chroot, dup, setgroups, setresgid, setresuid, setsid};
 
 /// Numbers below this are for children's descriptors: the master has none of its own there, so that none is in
 /// the way when a child's are put in place.
@@ -106,8 +106,7 @@ impl Spawn {
             .current_dir(self.directory.as_deref().unwrap_or(Path::new("/")))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0);
+            .stderr(Stdio::null());
         let prepare = move || self.prepare();
         // SAFETY: the master has one thread, so that what runs between fork and exec may do what it likes; it
         // makes system calls only, and allocates nothing that another thread could have locked.
@@ -117,6 +116,7 @@ impl Spawn {
 
     /// In the child.
     fn prepare(&self) -> io::Result<()> {
+        setsid()?;
         for (number, descriptor) in &self.descriptors {
             // SAFETY: dup2 has no memory to get wrong, and the numbers below FIRST_OWN_DESCRIPTOR are nobody's.
             Errno::result(unsafe { libc::dup2(descriptor.as_raw_fd(), *number) })?;
@@ -224,6 +224,14 @@ mod tests {
         assert_eq!(lines.get(..3), Some(&["b", "/", "/dev/null"][..]), "{text}");
         assert!(lines.last().is_some_and(|line| line.ends_with("/stat")), "{text}");
         assert_eq!(lines.len(), 6, "{text}");
+    }
+
+    #[test]
+    fn a_child_has_no_terminal() {
+        let (_, text) = run("echo $$ $(cut -d' ' -f5,6,7 /proc/$$/stat)", Spawn::default());
+        let words: Vec<&str> = text.split_whitespace().collect();
+        // Its own group and session, which begins without one.
+        assert_eq!(words, [words[0], words[0], words[0], "0"]);
     }
 
     #[test]
