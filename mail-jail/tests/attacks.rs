@@ -217,14 +217,14 @@ fn neighbours_are_left_alone() {
     let neighbour = Neighbour::start();
     let pid = neighbour.0.id();
     // What it would be without: they are of one user.
-    let kill = || call(c::SYS_kill, &format!("{pid}, 0"));
+    let kill = || call(c::SYS_kill, &format!("{pid}, 23"));
     each_comes_to(&["--identity", "filter"], &[("kill", kill(), DONE)]);
     for form in FORMS.iter().filter(|form| possible("neighbours_are_left_alone", form)) {
         each_comes_to(
             &["--identity", form, "--signal-self"],
             &[
                 ("kill", kill(), REFUSED),
-                ("kill all", call(c::SYS_kill, "-1, 0"), REFUSED),
+                ("kill all", call(c::SYS_kill, "-1, 23"), REFUSED),
                 ("tkill", call(c::SYS_tkill, &format!("{pid}, 0")), REFUSED),
                 ("tgkill", call(c::SYS_tgkill, &format!("{pid}, {pid}, 0")), REFUSED),
                 ("pidfd_open", call(c::SYS_pidfd_open, &format!("{pid}, 0")), REFUSED),

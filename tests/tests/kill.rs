@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use tests::process::Process;
@@ -212,11 +213,34 @@ fn everything_at_the_moment_when_a_mailbox_is_made_or_goes() {
     mailboxes(PRIVATE, Victim::All);
 }
 
+/// Whoever finds the lock of a process that is no more may ask the kernel for it, from inside of the jail too.
+#[test]
+fn a_lock_of_one_who_is_dead_holds_nobody_up() {
+    for settings in [SHARED, PRIVATE] {
+        let server = begun(settings);
+        let mut imap = login_again(&server);
+        let mut dead = Command::new("true").spawn().unwrap();
+        dead.wait().unwrap();
+        let host = nix::unistd::gethostname().unwrap();
+        let lock = server.site.maildir("bob", "dovecot-uidlist.lock");
+        fs::write(&lock, format!("{}:{}", dead.id(), host.to_str().unwrap())).unwrap();
+        // He would be waited for for two minutes.
+        let began = Instant::now();
+        imap.ask("APPEND INBOX {1+}\r\nx").ok();
+        assert!(began.elapsed() < Duration::from_secs(60));
+        assert!(!lock.exists());
+    }
+}
+
 /// Killed at any moment: an APPEND or a COPY is there as a whole or not at all, and what a MOVE takes is in one place at
 /// least; nothing that was there before is another one now.
 #[test]
 fn a_worker_at_any_moment() {
     let mut server = begun(SHARED);
+    // More than are moved away, should no APPEND come to its end.
+    for number in 0..14 {
+        server.site.deliver("bob", "", &format!("Subject: delivered {number}\n\n"));
+    }
     let mut imap = login_again(&server);
     for number in 0..40_u64 {
         let before = look_at_all(&mut imap);

@@ -17,7 +17,9 @@ pub fn login_filter(own: u32) -> Only {
 /// For mail-worker: to talk, to work with files, and to be one user after the other where it may.
 #[must_use]
 pub fn worker_filter(own: u32) -> Only {
-    let only = talking(own).and(&FILES).and(OLD_FILES).and(&WAITING_FOR_FILES).and(&BEING_SOMEBODY);
+    // Signal 0 is none: it asks whether the process that left a lock is still there.
+    let talking = talking(own).and_when(c::SYS_kill, &[When::is(1, 0)]);
+    let only = talking.and(&FILES).and(OLD_FILES).and(&WAITING_FOR_FILES).and(&BEING_SOMEBODY);
     // A file that makes whoever executes it its owner would be a door that stays open.
     MODES.iter().fold(only, |only, &(call, mode)| only.and_when(call, &[When::has_none(mode, c::S_ISUID)]))
 }

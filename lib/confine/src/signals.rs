@@ -11,8 +11,10 @@ impl Filter {
     /// Refuses signals to any process but `own`, and what comes to the same.
     #[must_use]
     pub fn signals_to_self(self, own: u32) -> Self {
+        // Signal 0 is none: it asks whether there is such a process, as whoever finds a lock does.
+        let filter = self.refuse_when(c::SYS_kill, &[When::is_not(0, own), When::is_not(1, 0)]);
         let filter =
-            SENDING.iter().fold(self, |filter, &call| filter.refuse_when(call, &[When::is_not(0, own)]));
+            SENDING.iter().fold(filter, |filter, &call| filter.refuse_when(call, &[When::is_not(0, own)]));
         // 0 is the caller for these.
         let another = |argument| [When::is_not(argument, 0), When::is_not(argument, own)];
         let filter = LIMITING
@@ -32,8 +34,7 @@ impl Filter {
     }
 }
 
-const SENDING: [i64; 5] =
-    [c::SYS_kill, c::SYS_tkill, c::SYS_tgkill, c::SYS_rt_sigqueueinfo, c::SYS_rt_tgsigqueueinfo];
+const SENDING: [i64; 4] = [c::SYS_tkill, c::SYS_tgkill, c::SYS_rt_sigqueueinfo, c::SYS_rt_tgsigqueueinfo];
 
 /// A call, and which argument names the process.
 const LIMITING: [(i64, u8); 7] = [
