@@ -260,6 +260,11 @@ impl fmt::Display for Facts<'_> {
 }
 
 impl Client {
+    /// Whether it has tried to log in.
+    pub(crate) fn has_tried(&self) -> bool {
+        self.attempts.made > 0
+    }
+
     /// What it has achieved by `now`, as log lines put it in parentheses.
     pub(crate) fn summary(&self, now: Instant) -> String {
         let seconds = now.saturating_duration_since(self.since).as_secs();

@@ -24,6 +24,7 @@ use crate::client::{Client, ClientKey};
 use crate::link::Lost;
 use crate::master::Master;
 use crate::offers::Offers;
+use crate::passers::Passers;
 use crate::settings::Settings;
 
 /// All that the process is.
@@ -46,6 +47,7 @@ pub(crate) struct Login {
     last_request: u64,
     stopping: bool,
     count: Count,
+    passers: Passers,
     /// What is read from clients passes through here, and is wiped.
     scratch: Vec<u8>,
 }
@@ -146,6 +148,7 @@ impl Login {
             last_request: 0,
             stopping: false,
             count: Count::default(),
+            passers: Passers::default(),
             scratch: vec![0; SCRATCH],
         })
     }

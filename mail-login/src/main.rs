@@ -15,6 +15,7 @@ mod link;
 mod login;
 mod master;
 mod offers;
+mod passers;
 mod pop3;
 mod settings;
 

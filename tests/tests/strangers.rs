@@ -1,7 +1,8 @@
 //! Those who have not logged in: how many there may be, how long they wait when they guess, and what the log says.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
 use tests::server::process;
@@ -190,4 +191,18 @@ fn too_many_attempts_in_a_minute_are_not_looked_at() {
         server.imap_from(host(6)).login("alice");
         server.wait_for_sessions(0);
     }
+}
+
+#[test]
+fn who_comes_and_goes_fills_no_log_and_hides_nobody_who_guesses() {
+    let server = Server::start(&format!("{SHARED}protocols = imap\nlogin_processes_count = 1\n"));
+    let begin = Instant::now();
+    for _ in 0..3000 {
+        drop(TcpStream::connect(server.site.imap_address()).unwrap());
+    }
+    wrong(&mut server.imap_from(host(2)), "nobody");
+    server.wait_for_log("Login failed (unknown user): user=<nobody>, method=PLAIN, rip=127.0.0.2");
+    let lines = server.log().matches("no auth attempts").count();
+    let seconds = usize::try_from(begin.elapsed().as_secs()).unwrap();
+    assert!((100..=100 * (seconds + 2)).contains(&lines), "{lines} lines in {seconds} s");
 }

@@ -107,7 +107,13 @@ impl Login {
     /// From now on it only reads what we still have to say.
     pub(super) fn leaves(&mut self, key: ClientKey, why: Departure, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        log::info!("Disconnected{} ({}): {}", why.reason(), client.summary(now), client.facts());
+        let logged = if client.has_tried() { Some(0) } else { self.passers.pass(now) };
+        if let Some(unsaid @ 1..) = logged {
+            log::info!("{unsaid} clients more have come and gone without an attempt to log in");
+        }
+        if logged.is_some() {
+            log::info!("Disconnected{} ({}): {}", why.reason(), client.summary(now), client.facts());
+        }
         if let State::Asking { id, timer } = std::mem::replace(&mut client.state, State::Leaving) {
             self.timers.cancel(timer);
             self.auth.cancel(id);
