@@ -269,6 +269,10 @@ impl Master {
 
     /// Tells a child to end.
     pub(crate) fn signal_child(&self, pid: Pid, signal: Signal) {
+        // Of one that was waited for, the number may be anybody's.
+        if !self.children.roles.contains_key(&pid) {
+            return;
+        }
         if let Err(why) = nix::sys::signal::kill(pid, signal) {
             warn!("sending {signal} to {pid}: {why}");
         }

@@ -205,7 +205,9 @@ impl Master {
     /// Ends a login process that does not keep to the protocol.
     fn drop_login(&mut self, key: LoginKey, why: &Lost) {
         let Some(login) = self.logins.get(key) else { return };
-        if self.shutdown.is_none() {
+        // One whose only client has gone ends by itself, whatever it was about to be told.
+        let has_ended = matches!(why, Lost::Io(error) if error.kind() == io::ErrorKind::BrokenPipe);
+        if self.shutdown.is_none() && !has_ended {
             error!("{}-login, pid {}: {why}; ending it", login.protocol, login.pid);
         }
         self.signal_child(login.pid, Signal::SIGKILL);

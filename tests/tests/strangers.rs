@@ -206,3 +206,15 @@ fn who_comes_and_goes_fills_no_log_and_hides_nobody_who_guesses() {
     let seconds = usize::try_from(begin.elapsed().as_secs()).unwrap();
     assert!((100..=100 * (seconds + 2)).contains(&lines), "{lines} lines in {seconds} s");
 }
+
+#[test]
+fn a_login_whose_client_went_before_it_was_sent_away_is_no_error() {
+    let server = Server::start(&format!("{PRIVATE}{EACH}login_max_connections_per_ip = 1\n"));
+    let _first = server.imap_from(host(2));
+    for _ in 0..300 {
+        drop(server.imap_from(host(2)));
+    }
+    server.imap_from(host(3)).login("bob");
+    let log = server.log();
+    assert!(!log.contains("Broken pipe"), "{log}");
+}
