@@ -239,7 +239,7 @@ fn a_worker_at_any_moment() {
     let mut server = begun(SHARED);
     // More than are moved away, should no APPEND come to its end.
     for number in 0..14 {
-        server.site.deliver("bob", "", &format!("Subject: delivered {number}\n\n"));
+        server.site.deliver("bob", "", format!("Subject: delivered {number}\n\n"));
     }
     let mut imap = login_again(&server);
     for number in 0..40_u64 {

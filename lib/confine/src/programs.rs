@@ -20,8 +20,9 @@ pub fn worker_filter(own: u32) -> Only {
     // Signal 0 is none: it asks whether the process that left a lock is still there.
     let talking = talking(own).and_when(c::SYS_kill, &[When::is(1, 0)]);
     let only = talking.and(&FILES).and(OLD_FILES).and(&WAITING_FOR_FILES).and(&BEING_SOMEBODY);
-    // A file that makes whoever executes it its owner would be a door that stays open.
-    MODES.iter().fold(only, |only, &(call, mode)| only.and_when(call, &[When::has_none(mode, c::S_ISUID)]))
+    // A file that makes whoever executes it its owner, or one of its group, would be a door that stays open.
+    let doors = c::S_ISUID | c::S_ISGID;
+    MODES.iter().fold(only, |only, &(call, mode)| only.and_when(call, &[When::has_none(mode, doors)]))
 }
 
 /// For the process that waits for the disk in a worker's place: by descriptors that it is sent, and no others.

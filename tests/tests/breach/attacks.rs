@@ -82,6 +82,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     attack("execveat", "openat -100 '/bin/true 0x80000 ; execveat $0 ' ['true|0] [0] 0x1000", THIRD_PARTY),
     attack("a process", "clone 17 0 0 0 0", THIRD_PARTY),
     attack("a program for its user, setuid", "openat -100 '{home}/door 0x41 0o700 ; fchmod $0 0o4755", THIRD_PARTY),
+    attack("a program for its group, setgid", "openat -100 '{home}/gate 0x41 0o700 ; fchmod $0 0o2755", THIRD_PARTY),
     // Neighbours.
     attack("tracing a neighbour", "ptrace 0x4206 {neighbour} 0 0", NOWHERE),
     attack("tracing the login", "ptrace 0x4206 {login} 0 0", NOWHERE),

@@ -76,8 +76,9 @@ fn a_worker_has_files_and_starts_and_connects_to_nothing() {
     under(worker_filter, move || {
         fs::write(&path, "text").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "text");
-        fs::set_permissions(&path, Permissions::from_mode(0o2600)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         assert!(is_absent(fs::set_permissions(&path, Permissions::from_mode(0o4700))));
+        assert!(is_absent(fs::set_permissions(&path, Permissions::from_mode(0o2700))));
         assert!(is_absent(TcpListener::bind("127.0.0.1:0")));
         assert!(is_absent(TcpStream::connect("127.0.0.1:1")));
         assert!(is_absent(UnixStream::connect("/nonexistent")));
