@@ -15,6 +15,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ioloop::{Interest, Loop, Ready, Signals, Timers};
+use journal::Rate;
 use protocol::capability::Plaintext;
 use slotmap::{Key, KeyData, SlotMap};
 use wire::login::{FromLogin, ToLogin};
@@ -24,7 +25,6 @@ use crate::client::{Client, ClientKey};
 use crate::link::Lost;
 use crate::master::Master;
 use crate::offers::Offers;
-use crate::passers::Passers;
 use crate::settings::Settings;
 
 /// All that the process is.
@@ -47,7 +47,9 @@ pub(crate) struct Login {
     last_request: u64,
     stopping: bool,
     count: Count,
-    passers: Passers,
+    /// Who comes and goes without trying to log in costs a line each: without a bound of their own, whoever guesses could
+    /// have the lines about him be among those that are left out, and everybody fill the disk with the log.
+    passers: Rate,
     /// What is read from clients passes through here, and is wiped.
     scratch: Vec<u8>,
 }
@@ -148,7 +150,7 @@ impl Login {
             last_request: 0,
             stopping: false,
             count: Count::default(),
-            passers: Passers::default(),
+            passers: Rate::new(PASSERS),
             scratch: vec![0; SCRATCH],
         })
     }
@@ -337,6 +339,9 @@ const LAST_LISTENER: usize = FIRST_LISTENER + u8::MAX as usize;
 
 /// As much of what one client has sent is looked at in one turn.
 const SCRATCH: usize = 4096;
+
+/// How many of those who come and go are logged in a second.
+const PASSERS: u32 = 100;
 
 /// How often the master is told how many clients there are, at most.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);

@@ -15,7 +15,6 @@ mod link;
 mod login;
 mod master;
 mod offers;
-mod passers;
 mod pop3;
 mod settings;
 

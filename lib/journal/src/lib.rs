@@ -5,9 +5,11 @@
 //! blocks the writer: lines that do not fit are counted, and the count is said when there is room again.
 #![forbid(unsafe_code)]
 
+mod rate;
 mod reader;
 mod writer;
 
+pub use rate::Rate;
 pub use reader::{Entry, Reader};
 pub use writer::init;
 

@@ -1,10 +1,10 @@
 //! The master's side: bytes of any kind from a child, in; lines that are safe to log, out.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use log::Level;
 
-use crate::without_controls;
+use crate::{Rate, without_controls};
 
 /// One line of a child, with nothing in it that a terminal or another program would take for more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,17 +19,13 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Reader {
     partial: Vec<u8>,
-    /// How many lines a second, how many of this second are left, and when it began.
-    rate: u32,
-    left: u32,
-    since: Option<Instant>,
-    suppressed: u64,
+    rate: Rate,
 }
 
 impl Reader {
     /// Takes at most `rate` lines a second; 0 is no limit.
     pub fn new(rate: u32) -> Self {
-        Self { partial: Vec::new(), rate, left: rate, since: None, suppressed: 0 }
+        Self { partial: Vec::new(), rate: Rate::new(rate) }
     }
 
     /// The entries that `bytes`, read at `now`, complete. Lines beyond the rate are only counted, and the count is
@@ -54,32 +50,21 @@ impl Reader {
         if !line.is_empty() {
             self.admit(&line, now, &mut entries);
         }
-        entries.extend(self.note());
+        let unsaid = self.rate.unsaid();
+        entries.extend(self.note(unsaid));
         entries
     }
 
     fn admit(&mut self, line: &[u8], now: Instant, entries: &mut Vec<Entry>) {
-        if self.rate > 0 {
-            let over = self.since.is_none_or(|since| now.duration_since(since) >= Duration::from_secs(1));
-            if over {
-                self.since = Some(now);
-                self.left = self.rate;
-                entries.extend(self.note());
-            }
-            if self.left == 0 {
-                self.suppressed += 1;
-                return;
-            }
-            self.left -= 1;
-        }
+        let Some(unsaid) = self.rate.admit(now) else { return };
+        entries.extend(self.note(unsaid));
         entries.extend(parse(line));
     }
 
-    fn note(&mut self) -> Option<Entry> {
-        let count = std::mem::take(&mut self.suppressed);
+    fn note(&self, count: u64) -> Option<Entry> {
         (count > 0).then(|| Entry {
             level: Level::Warn,
-            text: format!("{count} lines suppressed, more than {} a second", self.rate),
+            text: format!("{count} lines suppressed, more than {} a second", self.rate.most()),
         })
     }
 }
@@ -104,6 +89,7 @@ const MAX_LINE: usize = 8192;
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::time::Duration;
 
     fn entry(level: Level, text: &str) -> Entry {
         Entry { level, text: text.to_owned() }

@@ -107,7 +107,7 @@ impl Login {
     /// From now on it only reads what we still have to say.
     pub(super) fn leaves(&mut self, key: ClientKey, why: Departure, now: Instant) {
         let Some(client) = self.clients.get_mut(key) else { return };
-        let logged = if client.has_tried() { Some(0) } else { self.passers.pass(now) };
+        let logged = if client.has_tried() { Some(0) } else { self.passers.admit(now) };
         if let Some(unsaid @ 1..) = logged {
             log::info!("{unsaid} clients more have come and gone without an attempt to log in");
         }
