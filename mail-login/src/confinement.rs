@@ -26,8 +26,8 @@ pub(crate) fn enter(root: Option<OsString>, pid: u32) -> Result<(), Box<dyn Erro
         chroot(root.as_os_str()).map_err(|why| named("entering an empty root", &why))?;
         chdir("/").map_err(|why| named("entering an empty root", &why))?;
     }
-    for capability in [Capability::CAP_SYS_CHROOT, Capability::CAP_SETPCAP] {
-        if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP)? {
+    if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP)? {
+        for capability in [Capability::CAP_SYS_CHROOT, Capability::CAP_SETPCAP] {
             caps::drop(None, CapSet::Bounding, capability)
                 .map_err(|why| named("dropping capabilities from the bounding set", &why))?;
         }

@@ -210,7 +210,8 @@ impl Ledger {
     }
 }
 
-fn count_down<K: Eq + Hash>(counts: &mut HashMap<K, u32>, key: &K) {
+/// One less of `key`; of whom there is none left is not kept.
+pub(crate) fn count_down<K: Eq + Hash>(counts: &mut HashMap<K, u32>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
         *count -= 1;
         if *count == 0 {

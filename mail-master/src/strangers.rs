@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use ::strangers::Origin;
 use wire::login::{ToLogin, TooMany};
 
+use crate::ledger::count_down;
 use crate::login_process::LoginKey;
 use crate::master::Master;
 
@@ -75,13 +76,8 @@ impl Strangers {
     pub(crate) fn leave(&mut self, who: Stranger) {
         let Some(place) = self.there.remove(&who) else { return };
         self.line.remove(&place.number);
-        if let Some(origin) = place.origin
-            && let Some(count) = self.counts.get_mut(&origin)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(&origin);
-            }
+        if let Some(origin) = place.origin {
+            count_down(&mut self.counts, &origin);
         }
     }
 
